@@ -1,0 +1,23 @@
+"""The errors that Rondeau raises. Each message says what was got, what was expected, and what to do."""
+
+from __future__ import annotations
+
+
+class RondeauError(Exception):
+    """The base of all errors that Rondeau raises on purpose."""
+
+
+class CellError(RondeauError):
+    """The equations of a cell are not sound."""
+
+
+class InputError(RondeauError, ValueError):
+    """An argument does not fit."""
+
+
+class DataError(RondeauError):
+    """A corpus cannot be read, or a text cannot be encoded."""
+
+
+class RunError(RondeauError):
+    """A run folder or a checkpoint is not sound."""

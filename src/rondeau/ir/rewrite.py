@@ -1,0 +1,45 @@
+"""Rebuilding expressions: substitution, and expansion into primitive ops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from rondeau.ir.expressions import Expr, node, postorder
+from rondeau.ir.ops import OPS
+
+Rule = Callable[[Expr], "Expr | None"]
+
+
+def rewrite(roots: Iterable[Expr], rule: Rule) -> dict[Expr, Expr]:
+    """Every expression below ``roots`` mapped to its new form, from the leaves up.
+
+    ``rule`` sees each node with its arguments already rewritten and answers with a replacement, or None to keep it.
+    """
+    new: dict[Expr, Expr] = {}
+    for expr in postorder(roots):
+        args = tuple(new[arg] for arg in expr.args)
+        kept = expr if args == expr.args else node(expr.op, args, expr.attrs, expr.width)
+        new[expr] = rule(kept) or kept
+    return new
+
+
+def substitute(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
+    """``expr`` with every occurrence of a key of ``mapping`` replaced by its value; the values are not searched again."""
+    new: dict[Expr, Expr] = {}
+    for part in postorder([expr]):
+        args = tuple(new[arg] for arg in part.args)
+        kept = part if args == part.args else node(part.op, args, part.attrs, part.width)
+        new[part] = mapping.get(part, kept)
+    return new[expr]
+
+
+def primitive(roots: Iterable[Expr]) -> dict[Expr, Expr]:
+    """Every expression below ``roots`` mapped to one of the same value that holds primitive ops only."""
+    return rewrite(roots, _expand)
+
+
+def _expand(expr: Expr) -> Expr | None:
+    row = OPS.get(expr.op)
+    if row is None or row.expand is None:
+        return None
+    return primitive([result := row.expand(*expr.args)])[result]

@@ -1,0 +1,85 @@
+"""Expressions and cells as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rondeau.ir.cell import Cell
+from rondeau.ir.declarations import State
+from rondeau.ir.expressions import Expr
+from rondeau.ir.ops import OPS
+
+ATOM = 9
+
+
+def spell(expr: Expr, names: Mapping[Expr, str] | None = None) -> str:
+    """One expression as text; those in ``names`` by name. Brackets stand only where they are needed.
+
+    Example:
+        >>> from rondeau.ir.tracing import state
+        >>> h = state().named("h").symbol
+        >>> spell(h * (1 - h))
+        'h[t-1] * (1 - h[t-1])'
+    """
+    return _spell(expr, names or {}, top=True)[0]
+
+
+def equations(cell: Cell) -> str:
+    """The cell's name, its source, and its equations, a line each."""
+    head = f"{cell.name}: {cell.source}" if str(cell.source) else cell.name
+    return "\n".join([head, *(f"{name} = {text}" for name, text in equation_lines(cell))])
+
+
+def equation_lines(cell: Cell) -> list[tuple[str, str]]:
+    """The left and right sides of the cell's equations; next states as ``h[t]``, previous ones as ``h[t-1]``."""
+    own = [(state, expr) for state, expr in zip(cell.states, cell.next) if state.role == "state"]
+    following = {expr: f"{state.name}[t]" for state, expr in reversed(own)}
+    names = {equation.expr: following.get(equation.expr, equation.name) for equation in cell.equations}
+    names.update((state.symbol, before(state)) for state in cell.states)
+    lines = [(names[e.expr], _spell(e.expr, {k: v for k, v in names.items() if k is not e.expr}, top=True)[0]) for e in cell.equations]
+    for state, expr in own:
+        if names.get(expr) != f"{state.name}[t]":
+            lines.append((f"{state.name}[t]", _spell(expr, names, top=True)[0]))
+    return lines
+
+
+def before(state: State) -> str:
+    """The value of a state before the step, as ``h[t-1]``, ``h[t-3]`` for a delay line, ``t`` for the step number."""
+    if state.role == "past":
+        name, _, lag = state.name.rpartition("_past")
+        return f"{name}[t-{lag}]"
+    return "t" if state.role == "time" else f"{state.name}[t-1]"
+
+
+def _spell(expr: Expr, names: Mapping[Expr, str], top: bool = False) -> tuple[str, int]:
+    if expr in names:
+        return names[expr], ATOM
+    leaf = _leaf(expr)
+    if leaf is not None:
+        return leaf, ATOM
+    row = OPS[expr.op]
+    parts = [_spell(arg, names) for arg in expr.args]
+    if expr.op == "slice":
+        return f"{_bracket(parts[0], 8)}[{expr.attrs[0]}:{expr.attrs[1]}]", row.rank
+    if row.rank == ATOM:
+        texts = [text for text, _ in parts]
+        return row.text.format(*texts, args=", ".join(texts)), ATOM
+    inner = [_bracket(part, row.rank + (1 if i and expr.op not in ("add", "mul") else 0)) for i, part in enumerate(parts)]
+    return row.text.format(*inner), row.rank
+
+
+def _bracket(part: tuple[str, int], rank: int) -> str:
+    text, own = part
+    return text if own >= rank else f"({text})"
+
+
+def _leaf(expr: Expr) -> str | None:
+    if expr.op == "input":
+        return str(expr.attrs[0])
+    if expr.op == "state":
+        return f"{expr.attrs[0]}[t-1]"
+    if expr.op in ("vector", "matrix"):
+        return ".".join(filter(None, expr.attrs[:2]))
+    if expr.op == "constant":
+        return f"{expr.attrs[0]:g}" if expr.attrs[0] == float(f"{expr.attrs[0]:g}") else repr(expr.attrs[0])
+    return f"size({expr.attrs[0]})" if expr.op == "size" else None

@@ -1,0 +1,320 @@
+"""`cell`: a Python function of symbols, called once, becomes a `Cell`."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+from rondeau.errors import CellError
+from rondeau.ir.cell import Cell, Equation
+from rondeau.ir.declarations import Input, Parameter, State
+from rondeau.ir.expressions import Expr, node, postorder
+from rondeau.ir.initial import Initial, glorot, orthogonal, zeros
+from rondeau.ir.ops import LEAVES
+from rondeau.ir.rewrite import substitute
+from rondeau.ir.source import Source
+from rondeau.ir.verify import verify
+from rondeau.ir.widths import ONE, Width
+
+_HERE = __name__.rpartition(".")[0] + "."
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What stands behind the ``=`` of a cell function's argument, before it has a name."""
+
+    kind: type[Input] | type[State] | type[Parameter]
+    fields: tuple[tuple[str, Any], ...]
+
+    def named(self, name: str) -> Any:
+        """The declaration with its name."""
+        return self.kind(name=name, **dict(self.fields))
+
+
+class Packed:
+    """A parameter with named gates, inside a cell function: ``W.r`` is the block of gate ``r``."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter = parameter
+        self.gates = parameter.gates
+
+    def __getattr__(self, gate: str) -> Expr:
+        if gate.startswith("__"):
+            raise AttributeError(gate)
+        return self.parameter.block(gate)
+
+    def __getitem__(self, gate: str) -> Expr:
+        return self.parameter.block(gate)
+
+    def _refused(self, other: object) -> Expr:
+        raise CellError(f"{self.parameter.name} has the gates {' '.join(self.gates)}; name one, as {self.parameter.name}.{self.gates[0]}")
+
+    __matmul__ = __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = _refused
+
+
+def input(width: str | int = "input") -> Any:
+    """Declares the sequence that a cell reads, ``width`` features per step."""
+    return Declaration(Input, (("width", Width.of(width)),))
+
+
+def context(width: str | int = "context", per: str = "sequence") -> Any:
+    """Declares an extra input: one vector for the whole sequence, or with ``per="step"`` one for each step.
+
+    Raises:
+        CellError: ``per`` is neither ``sequence`` nor ``step``.
+    """
+    return Declaration(Input, (("width", Width.of(width)), ("role", "context"), ("per", _checked_per(per))))
+
+
+def mask(width: str | int = "hidden", *, probability: float, scale: float = 1.0, per: str = "step") -> Any:
+    """Declares a random mask: each feature is ``scale`` with ``probability``, else zero; outside training its mean.
+
+    Raises:
+        CellError: the probability does not lie between 0 and 1.
+    """
+    if not 0 <= probability <= 1:
+        raise CellError(f"the probability of a mask lies between 0 and 1, not {probability!r}")
+    fields = (("probability", float(probability)), ("scale", float(scale)), ("per", _checked_per(per)))
+    return Declaration(Input, (("width", Width.of(width)), ("role", "mask"), *fields))
+
+
+def _checked_per(per: str) -> str:
+    if per not in ("sequence", "step"):
+        raise CellError(f"per is 'sequence' or 'step', not {per!r}")
+    return per
+
+
+def state(width: str | int = "hidden") -> Any:
+    """Declares a state of ``width`` features; inside the function it is the value before the step."""
+    return Declaration(State, (("width", Width.of(width)),))
+
+
+def weight(*spec: str | int, init: Initial | None = None) -> Any:
+    """Declares a matrix: ``weight("hidden", "input")``, or with gates ``weight("r z n", "hidden", "input")``.
+
+    Starts orthogonal when it is square in the hidden size, else Glorot uniform, unless ``init`` says otherwise.
+    """
+    gates, (rows, columns) = _gates(spec, 2, "weight")
+    default = orthogonal() if rows == columns == Width.of("hidden") else glorot()
+    return _parameter("weight", gates, rows, columns, init or default)
+
+
+def bias(*spec: str | int, init: Initial | None = None) -> Any:
+    """Declares a vector to add: ``bias("hidden")``, or with gates ``bias("r z n", "hidden")``. Starts at zero."""
+    gates, (rows,) = _gates(spec, 1, "bias")
+    return _parameter("bias", gates, rows, None, init or zeros())
+
+
+def vector(*spec: str | int, init: Initial | None = None) -> Any:
+    """Declares a vector to multiply with: a diagonal weight, a gain, a rate. Starts at zero unless ``init`` says otherwise."""
+    gates, (rows,) = _gates(spec, 1, "vector")
+    return _parameter("vector", gates, rows, None, init or zeros())
+
+
+def _parameter(role: str, gates: tuple[str, ...], rows: Width, columns: Width | None, init: Initial) -> Declaration:
+    unknown = [name for name, _ in init.gates if name not in gates]
+    if unknown:
+        raise CellError(f"init names the gate {unknown[0]!r}, but the gates are {' '.join(gates) or 'unnamed'}")
+    return Declaration(Parameter, (("gates", gates), ("rows", rows), ("columns", columns), ("init", init), ("role", role)))
+
+
+def _gates(spec: tuple[str | int, ...], widths: int, kind: str) -> tuple[tuple[str, ...], tuple[Width, ...]]:
+    if len(spec) not in (widths, widths + 1):
+        example = 'weight("i f", "hidden", "input")' if widths == 2 else f'{kind}("i f", "hidden")'
+        raise CellError(f"{kind} takes gates (optional) and {widths} width{'s' * (widths > 1)}, as {example}; got {spec!r}")
+    gates = tuple(str(spec[0]).split()) if len(spec) > widths else ("",)
+    wrong = [gate for gate in gates if gate and not gate.isidentifier()]
+    if wrong or not gates or len(set(gates)) != len(gates):
+        raise CellError(f"the gates of a {kind} are different names with spaces between, not {spec[0]!r}")
+    return gates, tuple(Width.of(width) for width in spec[-widths:])
+
+
+def past(value: Expr, lag: int) -> Expr:
+    """The state ``value`` as it was ``lag`` steps ago; ``past(h, 1)`` is ``h`` itself. Zero before the first step.
+
+    Raises:
+        CellError: ``value`` is not a state, or the lag is not a positive whole number.
+    """
+    if not isinstance(value, Expr) or value.op != "state":
+        raise CellError(f"past takes a state, not {value!r}")
+    if not isinstance(lag, int) or lag < 1:
+        raise CellError(f"the lag of past is a whole number of steps from 1, not {lag!r}")
+    return value if lag == 1 else node("state", (), (f"{value.attrs[0]}_past{lag}", value.attrs[0], lag), value.width)
+
+
+def time() -> Expr:
+    """The number of the step, counted from zero; it goes on where a carried state left off."""
+    return node("state", (), ("time",), ONE)
+
+
+def cell(
+    function: Callable[..., Any] | None = None, /, *, source: Source | str = "", name: str | None = None
+) -> Any:
+    """Makes a `Cell` of a function that writes its equations.
+
+    The arguments' defaults declare inputs, states and parameters; the function's local names become the names of its
+    equations; it returns the next states in the order declared, the first of which is the output. When it returns one value
+    more than there are states, the first is the output and the others are the states.
+
+    Args:
+        source: where the equations come from.
+        name: the cell's name; the function's own if not given.
+
+    Raises:
+        CellError: the function does not write a cell; the message shows the author's own line.
+
+    Example:
+        >>> from rondeau import cell, input, state, weight, bias, tanh
+        >>> @cell(source="Elman 1990")
+        ... def simple(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), b=bias("hidden")):
+        ...     h = tanh(W @ x + U @ h + b)
+        ...     return h
+        >>> print(simple)
+        simple: Elman 1990
+        h[t] = tanh(W @ x + U @ h[t-1] + b)
+    """
+    if function is None:
+        return lambda target: cell(target, source=source, name=name)
+    given = source if isinstance(source, Source) else Source(note=source)
+    with _author_lines(function.__code__):
+        return _trace(function, name or function.__name__, given)
+
+
+def _trace(function: Callable[..., Any], name: str, source: Source) -> Cell:
+    declared = [_declared(argument) for argument in inspect.signature(function).parameters.values()]
+    inputs = sorted((item for item in declared if isinstance(item, Input)), key=lambda item: item.role != "input")
+    states = [item for item in declared if isinstance(item, State)]
+    parameters = tuple(item for item in declared if isinstance(item, Parameter))
+    arguments = {item.name: _symbol(item) for item in declared}
+    bound, returned = _run(function, arguments)
+    results = returned if isinstance(returned, tuple) else (returned,)
+    _check_results(results, states)
+    output, following = results[0], list(results[len(results) - len(states) :])
+    states, following, mapping = _auxiliary([output, *following, *(expr for _, expr in bound)], states, following)
+    place = {expr: substitute(expr, mapping) for expr in {output, *following, *(expr for _, expr in bound)}}
+    following, output = [place[expr] for expr in following], place[output]
+    equations = _equations([(n, place[expr]) for n, expr in bound], states, following, output)
+    doc = inspect.getdoc(function) or ""
+    return verify(Cell(name, tuple(inputs), tuple(states), parameters, equations, output, tuple(following), source, doc))
+
+
+def _declared(argument: inspect.Parameter) -> Input | State | Parameter:
+    if not isinstance(argument.default, Declaration):
+        raise CellError(f"the argument {argument.name!r} needs a declaration, such as {argument.name}=input(), state() or weight(...)")
+    return argument.default.named(argument.name)
+
+
+def _symbol(item: Input | State | Parameter) -> Expr | Packed:
+    if not isinstance(item, Parameter):
+        return item.symbol
+    return item.block() if item.gates == ("",) else Packed(item)
+
+
+def _check_results(results: tuple[Any, ...], states: list[State]) -> None:
+    wanted = ", ".join(item.name for item in states)
+    if not states:
+        raise CellError("a recurrent cell has at least one state; declare it as h=state()")
+    for value in results:
+        if not isinstance(value, Expr) or value.op == "matrix":
+            raise CellError(f"a cell returns its next states ({wanted}) as vectors, not {value!r}")
+    if len(results) not in (len(states), len(states) + 1):
+        raise CellError(f"the cell returns {len(results)} values; return its next states ({wanted}), or an output and then those")
+
+
+def _run(function: Callable[..., Any], arguments: dict[str, Expr | Packed]) -> tuple[list[tuple[str, Expr]], Any]:
+    """Calls ``function`` and notes every local name as it is bound to an expression, in order."""
+    bound: list[tuple[str, Expr]] = []
+    last: dict[str, Any] = dict(arguments)
+    outer = sys.gettrace()
+
+    def note(frame: FrameType) -> None:
+        for name, value in frame.f_locals.items():
+            if isinstance(value, Expr) and last.get(name) is not value and value.op not in LEAVES:
+                bound.append((name, value))
+            last[name] = value
+
+    def local(frame: FrameType, event: str, _: Any) -> Any:
+        if event in ("line", "return"):
+            note(frame)
+        return local
+
+    def watch(frame: FrameType, event: str, argument: Any) -> Any:
+        return local if frame.f_code is function.__code__ else None
+
+    sys.settrace(watch)
+    try:
+        returned = function(**arguments)
+    finally:
+        sys.settrace(outer)
+    return bound, returned
+
+
+def _auxiliary(
+    roots: list[Expr], states: list[State], following: list[Expr]
+) -> tuple[list[State], list[Expr], dict[Expr, Expr]]:
+    """The states with delay lines for ``past`` and a counter for ``time``, their next values, and what replaces what."""
+    leaves = [expr for expr in postorder(roots) if expr.op == "state"]
+    lags: dict[str, int] = {}
+    for expr in leaves:
+        if len(expr.attrs) == 3:
+            lags[expr.attrs[1]] = max(lags.get(expr.attrs[1], 1), expr.attrs[2])
+    states, following = list(states), list(following)
+    for owner in [item for item in states if item.name in lags]:
+        before = owner.symbol
+        for lag in range(2, lags[owner.name] + 1):
+            line = State(f"{owner.name}_past{lag}", owner.width, "past")
+            states.append(line)
+            following.append(before)
+            before = line.symbol
+    if time() in leaves:
+        states.append(State("time", ONE, "time"))
+        following.append(time() + 1)
+    plain = {expr: node("state", (), expr.attrs[:1], expr.width) for expr in leaves if len(expr.attrs) == 3}
+    return states, following, plain
+
+
+def _equations(
+    bound: list[tuple[str, Expr]], states: list[State], following: list[Expr], output: Expr
+) -> tuple[Equation, ...]:
+    """The bound names as unique equation names; a state's own name is kept for its next value."""
+    names: dict[Expr, list[str]] = {}
+    for name, expr in bound:
+        names.setdefault(expr, []).append(name)
+    reserved = {state.name: expr for state, expr in zip(states, following)}
+    for name, expr in (*reserved.items(), ("y", output)):
+        if expr.op not in LEAVES and expr not in names:
+            names[expr] = [name]
+    last = {name: expr for expr, candidates in names.items() for name in candidates[:1]}
+    chosen: dict[Expr, str] = {}
+    taken = set(reserved)
+    for expr, candidates in names.items():
+        own = next((name for name in candidates if reserved.get(name) is expr), None)
+        name = own or candidates[0]
+        if not own and (name in taken or last[name] is not expr):
+            name = next(f"{name}_{i}" for i in range(1, len(names) + 2) if f"{name}_{i}" not in taken | last.keys())
+        taken.add(name)
+        chosen[expr] = name
+    live = set(postorder([output, *following]))
+    return tuple(Equation(chosen[expr], expr) for expr in postorder(names) if expr in chosen and expr in live)
+
+
+@contextmanager
+def _author_lines(code: CodeType) -> Iterator[None]:
+    """Adds the author's own line to an error of a cell."""
+    try:
+        yield
+    except CellError as error:
+        frame, line = error.__traceback__, code.co_firstlineno
+        while frame is not None:
+            if frame.tb_frame.f_code is code:
+                line = frame.tb_lineno
+            frame = frame.tb_next
+        text = linecache.getline(code.co_filename, line).strip()
+        where = f"{code.co_filename}, line {line}" + (f": {text}" if text else "")
+        raise CellError(f"{error}\n  in {code.co_name}, {where}") from None
