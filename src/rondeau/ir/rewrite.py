@@ -19,7 +19,8 @@ def rewrite(roots: Iterable[Expr], rule: Rule) -> dict[Expr, Expr]:
     for expr in postorder(roots):
         args = tuple(new[arg] for arg in expr.args)
         kept = expr if args == expr.args else node(expr.op, args, expr.attrs, expr.width)
-        new[expr] = rule(kept) or kept
+        changed = rule(kept)
+        new[expr] = kept if changed is None else changed
     return new
 
 

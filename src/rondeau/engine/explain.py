@@ -1,0 +1,57 @@
+"""`explain`: which backend runs a cell, and why not another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rondeau.engine.problem import pose
+from rondeau.engine.scan import BACKENDS
+from rondeau.ir.cell import Cell
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The backend that ``auto`` takes, and for each one before it the reason why not."""
+
+    backend: str
+    refusals: Mapping[str, str]
+
+    def __str__(self) -> str:
+        reasons = [f"  not {name}: {reason}" for name, reason in self.refusals.items()]
+        return "\n".join([f"runs on {self.backend}", *reasons])
+
+
+def explain(cell: Cell, x: Tensor, params: Mapping[str, Tensor] | None = None, **options: Any) -> Explanation:
+    """Which backend `rondeau.engine.scan` takes for this cell and input.
+
+    Args:
+        cell: the equations.
+        x: (batch, time, input), of the type and device in question.
+        params: the parameters; stand-ins with a hidden size of 64 if not given.
+        options: the other arguments of ``scan``.
+
+    Raises:
+        InputError: as for ``scan``.
+
+    Example:
+        >>> import torch
+        >>> from rondeau import cells, explain
+        >>> print(explain(cells.lstm(), torch.zeros(1, 2, 3), clip=1.0).refusals["torch"])
+        PyTorch's kernels do not clip gradients step by step
+    """
+    if params is None:
+        sizes = {name: 64 for name in cell.sizes} | {name: x.shape[-1] for name in cell.input.width.names}
+        params = {item.name: torch.zeros(item.shape(sizes), dtype=x.dtype, device=x.device) for item in cell.parameters}
+    problem = pose(cell, params, x, **options)
+    refusals: dict[str, str] = {}
+    for backend in BACKENDS:
+        reason = backend.refusal(problem)
+        if reason is None:
+            return Explanation(backend.name, refusals)
+        refusals[backend.name] = reason
+    raise AssertionError("the reference runs everything")

@@ -1,0 +1,194 @@
+"""`Problem`: one run of a cell, with every argument checked and every size known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rondeau.errors import InputError
+from rondeau.ir.cell import Cell
+from rondeau.ir.declarations import Input
+from rondeau.ir.widths import Width
+
+States = tuple[Tensor, ...]
+Extras = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One run. ``extras`` holds contexts and masks by name; a mask that is missing stands for its mean."""
+
+    cell: Cell
+    sizes: Mapping[str, int]
+    params: Mapping[str, Tensor]
+    x: Tensor  # (batch, time, input)
+    state: States  # each (batch, width)
+    extras: Extras
+    lengths: Tensor | None  # (batch,) int64 on the CPU
+    reverse: bool
+    clip: float | None
+    trace: tuple[str, ...]
+
+    @property
+    def batch(self) -> int:
+        """The number of sequences."""
+        return self.x.shape[0]
+
+    @property
+    def time(self) -> int:
+        """The number of steps."""
+        return self.x.shape[1]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Everything a derivative can flow to, in a fixed order: x, states, parameters, extras."""
+        return (self.x, *self.state, *self.params.values(), *self.extras.values())
+
+
+def pose(
+    cell: Cell,
+    params: Mapping[str, Tensor],
+    x: Tensor,
+    state: States | Tensor | None = None,
+    *,
+    lengths: Tensor | Sequence[int] | None = None,
+    reverse: bool = False,
+    context: Tensor | Extras | None = None,
+    masks: Extras | None = None,
+    clip: float | None = None,
+    trace: Sequence[str] = (),
+) -> Problem:
+    """The problem that the arguments of `rondeau.engine.scan` state.
+
+    Raises:
+        InputError: an argument is missing, or has a wrong shape, type or device.
+    """
+    if not isinstance(cell, Cell):
+        raise InputError(f"the first argument is a cell, not {type(cell).__name__}; write one with @rondeau.cell")
+    _check_x(x)
+    extras = {**_contexts(cell, context), **_masks(cell, masks)}
+    names = tuple(item.name for item in cell.parameters)
+    if set(params) != set(names):
+        raise InputError(f"{cell.name} takes the parameters {', '.join(names) or 'none'}, but got {', '.join(params) or 'none'}")
+    given = _states(cell, state)
+    sizes = _sizes(cell, params, x, given, extras)
+    full = given or tuple(x.new_zeros(x.shape[0], item.width.bind(sizes)) for item in cell.states)
+    problem = Problem(
+        cell, sizes, {n: params[n] for n in names}, x, full, extras, _lengths(lengths, x), reverse, _clip(clip), _trace(cell, trace)
+    )
+    _check_shapes(problem)
+    return problem
+
+
+def _check_x(x: Tensor) -> None:
+    if not isinstance(x, Tensor):
+        raise InputError(f"x is a tensor (batch, time, input), not {type(x).__name__}")
+    if x.dim() != 3:
+        raise InputError(f"x has the shape (batch, time, input), not {tuple(x.shape)}; add the missing dimension with unsqueeze")
+    if not x.is_floating_point():
+        raise InputError(f"x holds real numbers, not {x.dtype}; convert it, or embed it first when it holds tokens")
+
+
+def _contexts(cell: Cell, context: Tensor | Extras | None) -> dict[str, Tensor]:
+    names = [item.name for item in cell.contexts]
+    if isinstance(context, Tensor):
+        if len(names) != 1:
+            raise InputError(f"{cell.name} takes {len(names)} contexts ({', '.join(names) or 'none'}); give them by name in a dict")
+        return {names[0]: context}
+    given = dict(context or {})
+    if set(given) != set(names):
+        raise InputError(f"{cell.name} takes the contexts {', '.join(names) or 'none'}, but got {', '.join(given) or 'none'}")
+    return {name: given[name] for name in names}
+
+
+def _masks(cell: Cell, masks: Extras | None) -> dict[str, Tensor]:
+    names = [item.name for item in cell.masks]
+    unknown = sorted(set(masks or {}) - set(names))
+    if unknown:
+        raise InputError(f"{cell.name} has no mask {unknown[0]!r}; it has {', '.join(names) or 'none'}")
+    return {name: masks[name] for name in names if masks and name in masks}
+
+
+def _states(cell: Cell, state: States | Tensor | None) -> States:
+    if state is None:
+        return ()
+    given = (state,) if isinstance(state, Tensor) else tuple(state)
+    names = ", ".join(item.name for item in cell.states)
+    if len(given) != len(cell.states) or not all(isinstance(item, Tensor) for item in given):
+        raise InputError(f"{cell.name} has {len(cell.states)} states ({names}); give a tuple of as many tensors, got {len(given)} values")
+    return given
+
+
+def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, extras: Extras) -> dict[str, int]:
+    """The named sizes, read off the shapes: each pair of a width and a number with one unknown name settles it."""
+    pairs: list[tuple[Width, int]] = [(cell.input.width, x.shape[-1])]
+    pairs += [(item.width, value.shape[-1]) for item, value in zip(cell.states, state) if value.dim()]
+    pairs += [(item.width, extras[item.name].shape[-1]) for item in cell.inputs[1:] if item.name in extras and extras[item.name].dim()]
+    for item in cell.parameters:
+        shape = params[item.name].shape
+        if len(shape) == (1 if item.columns is None else 2):
+            pairs.append((item.rows.scaled(len(item.gates)), shape[0]))
+            pairs += [] if item.columns is None else [(item.columns, shape[1])]
+    sizes: dict[str, int] = {}
+    for _ in cell.sizes:
+        for width, number in pairs:
+            unknown = width.names - sizes.keys()
+            if len(unknown) == 1:
+                (name,) = unknown
+                rest = sum((f * (sizes[n] if n else 1) for n, f in width.terms if n != name), 0 * number)
+                sizes[name] = int((number - rest) / dict(width.terms)[name])
+    missing = [name for name in cell.sizes if name not in sizes]
+    if missing:
+        raise InputError(f"the size {missing[0]!r} of {cell.name} cannot be read off its parameters; give its initial state")
+    return sizes
+
+
+def _check_shapes(problem: Problem) -> None:
+    cell, sizes, x = problem.cell, problem.sizes, problem.x
+    wanted: list[tuple[str, Tensor, tuple[int, ...]]] = [("x", x, (problem.batch, problem.time, cell.input.width.bind(sizes)))]
+    wanted += [(f"the parameter {p.name}", problem.params[p.name], p.shape(sizes)) for p in cell.parameters]
+    wanted += [(f"the state {s.name}", v, (problem.batch, s.width.bind(sizes))) for s, v in zip(cell.states, problem.state)]
+    wanted += [
+        (f"the {item.role} {item.name}", problem.extras[item.name], _extra_shape(problem, item))
+        for item in cell.inputs[1:]
+        if item.name in problem.extras
+    ]
+    for what, value, shape in wanted:
+        if tuple(value.shape) != shape:
+            known = ", ".join(f"{name}={size}" for name, size in sizes.items())
+            raise InputError(f"{what} of {cell.name} has the shape {tuple(value.shape)}, expected {shape} (with {known})")
+        if value.dtype != x.dtype or value.device != x.device:
+            raise InputError(f"{what} is {value.dtype} on {value.device}, but x is {x.dtype} on {x.device}; bring them together with .to(...)")
+
+
+def _extra_shape(problem: Problem, item: Input) -> tuple[int, ...]:
+    width = item.width.bind(problem.sizes)
+    return (problem.batch, problem.time, width) if item.per == "step" else (problem.batch, width)
+
+
+def _lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
+    if lengths is None:
+        return None
+    value = torch.as_tensor(lengths)
+    if value.dim() != 1 or len(value) != x.shape[0] or value.is_floating_point() or value.dtype == torch.bool:
+        raise InputError(f"lengths holds one whole number per sequence ({x.shape[0]}), got {value.dtype} of shape {tuple(value.shape)}")
+    value = value.detach().to("cpu", torch.int64)
+    if len(value) and (int(value.min()) < 0 or int(value.max()) > x.shape[1]):
+        raise InputError(f"lengths lie between 0 and the number of steps, {x.shape[1]}; got {int(value.min())} to {int(value.max())}")
+    return value
+
+
+def _clip(clip: float | None) -> float | None:
+    if clip is not None and not clip > 0:
+        raise InputError(f"clip is a positive bound on each element of the gradient, or None for no clipping; got {clip!r}")
+    return None if clip is None else float(clip)
+
+
+def _trace(cell: Cell, trace: Sequence[str]) -> tuple[str, ...]:
+    names = (trace,) if isinstance(trace, str) else tuple(trace)
+    for name in names:
+        cell.value(name)
+    return names

@@ -1,0 +1,55 @@
+"""A fused run that can be differentiated again: its own fast backward first, the reference's when that is differentiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rondeau.engine import reference
+from rondeau.engine.problem import Problem
+
+
+def differentiable_twice(problem: Problem, outputs: Callable[[Problem], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """What ``outputs`` computes of the problem, with a backward pass that can be differentiated again."""
+    if not torch.is_grad_enabled() or not any(tensor.requires_grad for tensor in problem.tensors):
+        return outputs(problem)
+    return _Twice.apply(problem, outputs, *problem.tensors)
+
+
+def with_tensors(problem: Problem, tensors: tuple[Tensor, ...]) -> Problem:
+    """The same problem over other tensors, in the order of `Problem.tensors`."""
+    n, m = len(problem.state), len(problem.params)
+    x, state, rest = tensors[0], tensors[1 : 1 + n], tensors[1 + n :]
+    params, extras = dict(zip(problem.params, rest[:m])), dict(zip(problem.extras, rest[m:]))
+    return replace(problem, x=x, state=state, params=params, extras=extras)
+
+
+class _Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, problem: Problem, outputs: Callable[[Problem], tuple[Tensor, ...]], *tensors: Tensor) -> Any:
+        inside = tuple(t.detach().requires_grad_(t.requires_grad) for t in tensors)
+        with torch.enable_grad():
+            ctx.inner = outputs(with_tensors(problem, inside))
+        ctx.inside, ctx.problem = inside, problem
+        ctx.save_for_backward(*tensors)
+        return tuple(value.detach() for value in ctx.inner)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        tensors = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return (None, None, *_gradients(ctx.inner, ctx.inside, gradients, retain_graph=True))
+        again = with_tensors(ctx.problem, tensors)
+        y, state, traces = reference.run(again)
+        return (None, None, *_gradients((y, *state, *traces.values()), tensors, gradients, create_graph=True))
+
+
+def _gradients(outputs: tuple[Tensor, ...], tensors: tuple[Tensor, ...], gradients: tuple[Tensor, ...], **how: bool) -> list[Any]:
+    wanted = [tensor for tensor in tensors if tensor.requires_grad]
+    pairs = [(out, gradient) for out, gradient in zip(outputs, gradients) if out.requires_grad]
+    found = iter(torch.autograd.grad([p[0] for p in pairs], wanted, [p[1] for p in pairs], allow_unused=True, **how))
+    return [next(found) if tensor.requires_grad else None for tensor in tensors]
