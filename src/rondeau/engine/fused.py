@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rondeau.cells import elman, gru, lstm
+from rondeau.cells import elman, gru, lstm, projected_lstm
 from rondeau.engine.problem import Problem
 from rondeau.engine.reference import Result
 from rondeau.engine.sequences import reversed_within
@@ -33,6 +33,10 @@ def _single_bias(W: Tensor, U: Tensor, b: Tensor) -> list[Tensor]:
     return [W, U, b, torch.zeros_like(b)]
 
 
+def _projected(W: Tensor, U: Tensor, b: Tensor, P: Tensor) -> list[Tensor]:
+    return [W, U, b, torch.zeros_like(b), P]
+
+
 def _gru_biases(W: Tensor, U: Tensor, b: Tensor, c: Tensor) -> list[Tensor]:
     return [W, U, b, torch.cat([torch.zeros_like(b[: 2 * len(c)]), c])]
 
@@ -41,6 +45,7 @@ def _gru_biases(W: Tensor, U: Tensor, b: Tensor, c: Tensor) -> list[Tensor]:
 def _kernels() -> dict[str, Kernel]:
     return {
         signature(lstm()): Kernel(torch.lstm, _single_bias),
+        signature(projected_lstm()): Kernel(torch.lstm, _projected),
         signature(gru()): Kernel(torch.gru, _gru_biases),
         signature(elman()): Kernel(torch.rnn_tanh, _single_bias),
         signature(elman("relu")): Kernel(torch.rnn_relu, _single_bias),

@@ -36,7 +36,12 @@ def equation_lines(cell: Cell) -> list[tuple[str, str]]:
     following = {expr: f"{state.name}[t]" for state, expr in reversed(own)}
     names = {equation.expr: following.get(equation.expr, equation.name) for equation in cell.equations}
     names.update((state.symbol, before(state)) for state in cell.states)
-    lines = [(names[e.expr], _spell(e.expr, {k: v for k, v in names.items() if k is not e.expr}, top=True)[0]) for e in cell.equations]
+    auxiliary = {state.name for state in cell.states if state.role != "state"}
+    lines = []
+    for equation in cell.equations:
+        others = {expr: name for expr, name in names.items() if expr is not equation.expr}
+        if equation.name not in auxiliary:
+            lines.append((names[equation.expr], _spell(equation.expr, others, top=True)[0]))
     for state, expr in own:
         if names.get(expr) != f"{state.name}[t]":
             lines.append((f"{state.name}[t]", _spell(expr, names, top=True)[0]))
@@ -57,6 +62,8 @@ def _spell(expr: Expr, names: Mapping[Expr, str], top: bool = False) -> tuple[st
     leaf = _leaf(expr)
     if leaf is not None:
         return leaf, ATOM
+    if expr.op not in OPS:
+        return " + ".join(_bracket(_spell(arg, names), 6) for arg in expr.args), 5
     row = OPS[expr.op]
     parts = [_spell(arg, names) for arg in expr.args]
     if expr.op == "slice":
@@ -74,6 +81,8 @@ def _bracket(part: tuple[str, int], rank: int) -> str:
 
 
 def _leaf(expr: Expr) -> str | None:
+    if expr.op == "cotangent":
+        return f"d{expr.attrs[0]}"
     if expr.op == "input":
         return str(expr.attrs[0])
     if expr.op == "state":

@@ -1,0 +1,81 @@
+"""Simple recurrent cells: Elman, Jordan, independently recurrent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rondeau.cells import sources
+from rondeau.errors import InputError
+from rondeau.ir import Cell, Expr, bias, cell, input, relu, sigmoid, state, tanh, uniform, vector, weight
+
+Activation = Callable[[Expr], Expr]
+ACTIVATIONS: dict[str, Activation] = {"tanh": tanh, "relu": relu, "sigmoid": sigmoid}
+
+
+def activation_of(activation: str | Activation) -> Activation:
+    """The function that a name of `ACTIVATIONS` stands for, or the function itself.
+
+    Raises:
+        InputError: no such name.
+    """
+    if callable(activation):
+        return activation
+    if activation not in ACTIVATIONS:
+        raise InputError(f"activation is one of {', '.join(ACTIVATIONS)}, or a function of an expression; got {activation!r}")
+    return ACTIVATIONS[activation]
+
+
+def elman(activation: str | Activation = "tanh") -> Cell:
+    """The simple recurrent cell: ``h = f(W x + U h + b)``, PyTorch's ``nn.RNN`` for tanh and relu.
+
+    Args:
+        activation: ``tanh``, ``relu``, ``sigmoid``, or any function of an expression.
+    """
+    f = activation_of(activation)
+
+    @cell(source=sources.ELMAN)
+    def elman(
+        x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), b=bias("hidden")
+    ):
+        h = f(W @ x + U @ h + b)
+        return h
+
+    return elman
+
+
+def jordan(activation: str | Activation = "tanh") -> Cell:
+    """Recurrence from the output alone: the hidden layer reads the previous output ``y``, not the previous hidden layer.
+
+    Sizes: ``input``, ``hidden``, ``output``. The only state is the output.
+    """
+    f = activation_of(activation)
+
+    @cell(source=sources.JORDAN.noting("the output has the same activation; no decay of the fed-back output"))
+    def jordan(
+        x=input(),
+        y=state("output"),
+        W=weight("hidden", "input"),
+        U=weight("hidden", "output"),
+        b=bias("hidden"),
+        V=weight("output", "hidden"),
+        c=bias("output"),
+    ):
+        h = f(W @ x + U @ y + b)
+        y = f(V @ h + c)
+        return y
+
+    return jordan
+
+
+def ind_rnn(activation: str | Activation = "relu") -> Cell:
+    """Each unit sees only its own past: ``h = f(W x + u * h + b)``."""
+    f = activation_of(activation)
+
+    @cell(source=sources.INDRNN)
+    def ind_rnn(
+        x=input(), h=state(), W=weight("hidden", "input"), u=vector("hidden", init=uniform(0, 1)), b=bias("hidden")
+    ):
+        h = f(W @ x + u * h + b)
+        return h
+
+    return ind_rnn
