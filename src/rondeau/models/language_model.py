@@ -1,0 +1,197 @@
+"""`LanguageModel`: what comes next, given what came before. One output a step, many to many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rondeau.cells import get
+from rondeau.errors import InputError
+from rondeau.ir import Cell
+from rondeau.nn import Recurrent, Stack
+
+
+class LanguageModel(nn.Module):
+    """Embedding (or one-hot input), a stack of recurrent layers, and a softmax over the vocabulary.
+
+    Args:
+        vocabulary: the number of different tokens.
+        cell: the recurrent cell, or a name of the zoo; or a whole stack of layers that keeps the contract of `rondeau.nn`.
+        hidden: units of each layer.
+        layers: the number of layers.
+        embedding: features of a token's embedding; 0 for one-hot input.
+        dropout: the rate after the embedding, between layers and before the softmax.
+        tied: whether the softmax uses the embedding's weights, as in Press & Wolf 2017 (arXiv:1608.05859); needs as many
+            features in the embedding as the last layer puts out.
+        clip: bounds each element of the gradient that flows back through the states, at every step.
+        backend: as for `rondeau.scan`.
+
+    Raises:
+        InputError: sizes that do not fit.
+
+    Example:
+        >>> model = LanguageModel(50, "gru", hidden=16, embedding=8)
+        >>> logits, state = model(torch.zeros(2, 7, dtype=torch.int64))
+        >>> logits.shape
+        torch.Size([2, 7, 50])
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        cell: Cell | str | Stack = "lstm",
+        *,
+        hidden: int = 256,
+        layers: int = 1,
+        embedding: int = 64,
+        dropout: float = 0.0,
+        tied: bool = False,
+        clip: float | None = None,
+        backend: str = "auto",
+    ) -> None:
+        super().__init__()
+        if vocabulary < 1 or layers < 1 or embedding < 0:
+            raise InputError(f"vocabulary and layers are positive and embedding is not negative; got {vocabulary}, {layers}, {embedding}")
+        if not 0 <= dropout < 1:
+            raise InputError(f"dropout is a rate from 0 up to but not including 1, not {dropout!r}")
+        self.vocabulary = vocabulary
+        self.embedding = nn.Embedding(vocabulary, embedding) if embedding else None
+        self.dropout = nn.Dropout(dropout)
+        width = embedding or vocabulary
+        self.body = cell if isinstance(cell, Stack) else _stack(cell, width, hidden, layers, dropout, clip, backend)
+        features = _output_size(self.body)
+        self.head = nn.Linear(features, vocabulary)
+        if tied:
+            if self.embedding is None or features != embedding:
+                raise InputError(f"tied weights need embedding={features}, the features of the last layer; got {embedding}")
+            self.head.weight = self.embedding.weight
+
+    def initial_state(self, batch: int) -> Any:
+        """The state that ``batch`` texts start with."""
+        return self.body.initial_state(batch)
+
+    def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """What the softmax reads, (batch, time, features), and the state."""
+        if self.embedding is not None:
+            x = self.embedding(tokens)
+        else:
+            x = nn.functional.one_hot(tokens, self.vocabulary).to(self.head.weight.dtype)
+        y, state = self.body(self.dropout(x), state)
+        return self.dropout(y), state
+
+    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Logits (batch, time, vocabulary) of the token after each of ``tokens`` (batch, time), and the state."""
+        y, state = self.features(tokens, state)
+        return self.head(y), state
+
+
+def _stack(
+    cell: Cell | str, width: int, hidden: int, layers: int, dropout: float, clip: float | None, backend: str
+) -> Stack:
+    chosen = get(cell) if isinstance(cell, str) else cell
+    others = [name for name in chosen.sizes if name not in ("input", "hidden")]
+    if chosen.contexts:
+        raise InputError(f"{chosen.name} needs the context {chosen.contexts[0].name!r}, which a language model has not; choose another cell")
+    modules: list[nn.Module] = []
+    for layer in range(layers):
+        if layer and dropout:
+            modules.append(nn.Dropout(dropout))
+        modules.append(Recurrent(chosen, width, hidden, clip=clip, backend=backend, **dict.fromkeys(others, hidden)))
+        width = modules[-1].output_size  # type: ignore[assignment]
+    return Stack(*modules)
+
+
+def _output_size(body: Stack) -> int:
+    for layer in reversed(list(body)):
+        size = getattr(layer, "output_size", None) or getattr(layer, "out_features", None)
+        if isinstance(size, int):
+            return size
+    raise InputError("the last layers of the stack do not say how many features they put out; end it with a Recurrent or Linear")
+
+
+def detached(state: Any) -> Any:
+    """A state, whatever its nesting, cut off from the graph that made it."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    return tuple(detached(part) for part in state)
+
+
+def generate(
+    model: LanguageModel,
+    prompt: Tensor,
+    length: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Iterator[int]:
+    """Tokens that the model writes after ``prompt`` (tokens,), one after another.
+
+    Args:
+        model: a trained model.
+        prompt: at least one token.
+        length: how many tokens to write.
+        temperature: divides the logits; 0 takes the most likely token always.
+        top_k: only the k most likely tokens take part.
+        top_p: only the most likely tokens that together have at least this probability take part.
+        generator: the source of randomness.
+
+    Raises:
+        InputError: a setting out of range.
+    """
+    _check_sampling(length, temperature, top_k, top_p)
+    if prompt.dim() != 1 or not len(prompt):
+        raise InputError("the prompt is a row of at least one token")
+    return _written(model, prompt, length, temperature, top_k, top_p, generator)
+
+
+def _written(
+    model: LanguageModel,
+    prompt: Tensor,
+    length: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    generator: torch.Generator | None,
+) -> Iterator[int]:
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        logits, state = model(prompt[None])
+        for _ in range(length):
+            token = choose(logits[0, -1], temperature, top_k, top_p, generator)
+            yield token
+            logits, state = model(torch.tensor([[token]]), state)
+    model.train(training)
+
+
+def choose(
+    logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator | None = None
+) -> int:
+    """One token from logits (vocabulary,)."""
+    if temperature == 0:
+        return int(logits.argmax())
+    logits = logits.double() / temperature
+    if top_k is not None and top_k < len(logits):
+        logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
+    p = logits.softmax(-1)
+    if top_p is not None:
+        ranked, order = p.sort(descending=True)
+        outside = ranked.cumsum(-1) - ranked >= top_p
+        p = p.index_fill(0, order[outside], 0.0)
+    return int(torch.multinomial(p, 1, generator=generator))
+
+
+def _check_sampling(length: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
+    if length < 1:
+        raise InputError(f"length is the number of tokens to write, at least 1, not {length}")
+    if not 0 <= temperature < float("inf"):
+        raise InputError(f"temperature is 0 (always the most likely) or a positive number, not {temperature}")
+    if top_k is not None and top_k < 1:
+        raise InputError(f"top-k is at least 1, not {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise InputError(f"top-p lies above 0 and up to 1, not {top_p}")

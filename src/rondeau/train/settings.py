@@ -1,0 +1,118 @@
+"""`Settings`: all that decides a training run, as one value, and its TOML."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from rondeau.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to learn, with what, and how long. One of ``minutes``, ``epochs`` and ``steps`` says when to end."""
+
+    corpus: str = "shakespeare"
+    encoding: str = "utf-8"
+    tokenizer: str = "characters"
+    vocabulary: int | None = None
+    held_out: float = 0.05
+    cell: str = "lstm"
+    hidden: int = 384
+    layers: int = 1
+    embedding: int = 64
+    dropout: float = 0.0
+    tied: bool = False
+    window: int = 100
+    batch: int = 32
+    minutes: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    learning_rate: float = 0.005
+    schedule: str = "cosine"
+    warmup: float = 0.02
+    weight_decay: float = 0.01
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    clip_step: float | None = None
+    patience: int | None = None
+    seed: int = 1
+    threads: int | None = None
+    backend: str = "auto"
+
+    def checked(self) -> Settings:
+        """These settings, once every number is in range; three minutes if no end is given.
+
+        Raises:
+            InputError: one is not.
+        """
+        for name, (low, inclusive) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not (value >= low if inclusive else value > low):
+                raise InputError(f"{name} is {'at least' if inclusive else 'above'} {low:g}, not {value!r}")
+        for name in ("dropout", "held_out"):
+            if not getattr(self, name) < 1:
+                raise InputError(f"{name} lies below 1, not {getattr(self, name)!r}")
+        if self.schedule not in ("cosine", "linear", "constant"):
+            raise InputError(f"schedule is cosine, linear or constant, not {self.schedule!r}")
+        ends = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
+        if len(ends) > 1:
+            raise InputError(f"give one of minutes, epochs and steps, not {' and '.join(ends)}")
+        return self if ends else replace(self, minutes=3.0)
+
+    def to_toml(self) -> str:
+        """The settings as TOML; what is None is left out."""
+        given = [(item.name, getattr(self, item.name)) for item in fields(self)]
+        return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in given if value is not None)
+
+    @staticmethod
+    def of(values: Mapping[str, Any]) -> Settings:
+        """Settings from names and values; the rest at their defaults.
+
+        Raises:
+            InputError: a name that does not exist, or a value of the wrong type.
+        """
+        known = {item.name: str(item.type) for item in fields(Settings)}
+        for name, value in values.items():
+            if name not in known:
+                raise InputError(f"there is no setting {name!r}; the settings are {', '.join(known)}")
+            if not _fits(value, known[name]):
+                raise InputError(f"the setting {name} is {known[name].replace(' | None', '')}, not {value!r}")
+        return Settings(**dict(values))
+
+    @staticmethod
+    def toml(text: str, where: str = "the configuration") -> dict[str, Any]:
+        """The names and values of a TOML text.
+
+        Raises:
+            InputError: it is not TOML.
+        """
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{where} is not TOML: {error}") from error
+
+
+_BOUNDS: dict[str, tuple[float, bool]] = {
+    "hidden": (1, True), "layers": (1, True), "embedding": (0, True), "dropout": (0, True), "window": (1, True),
+    "batch": (1, True), "minutes": (0, False), "epochs": (0, False), "steps": (1, True), "learning_rate": (0, False),
+    "warmup": (0, True), "weight_decay": (0, True), "clip_norm": (0, False), "clip_value": (0, False),
+    "clip_step": (0, False), "patience": (1, True), "seed": (0, True), "threads": (1, True), "held_out": (0, False),
+    "vocabulary": (2, True),
+}  # fmt: skip
+
+
+def _fits(value: Any, kind: str) -> bool:
+    kinds = {"int": int, "float": (int, float), "str": str, "bool": bool}
+    name = kind.replace(" | None", "")
+    if value is None:
+        return "None" in kind
+    return isinstance(value, kinds[name]) and (name == "bool" or not isinstance(value, bool))  # type: ignore[arg-type]
