@@ -12,9 +12,9 @@ demo: $(VENV)/.demo
 	$(BIN)/rondeau sample $(RUN) --length 1500 --prompt "ROMEO." --temperature 0.8
 
 test: $(VENV)/.test
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check src tests benchmarks
+	$(BIN)/python -m ruff format --check src tests benchmarks
+	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest
 
 $(VENV)/.base: pyproject.toml constraints.txt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rondeau.cells import sources
-from rondeau.ir import Cell, bias, cell, input, relu, sigmoid, state, tanh, weight, zeros
+from rondeau.ir import Cell, Source, bias, cell, input, relu, sigmoid, state, tanh, weight, zeros
 
 
 def gru(reset_after: bool = True, update_keeps: bool = True, biased: bool = True) -> Cell:
@@ -15,12 +15,19 @@ def gru(reset_after: bool = True, update_keeps: bool = True, biased: bool = True
         update_keeps: at ``z = 1`` the old state is kept (PyTorch, Keras), or the candidate is taken (the lectures).
         biased: whether the gates have biases; the lectures' form has none.
     """
-    note = "reset after the product, as in cuDNN and torch.nn.GRU" if reset_after else "reset before the product, as in the paper"
+    note = (
+        "reset after the product, as in cuDNN and torch.nn.GRU" if reset_after else "reset before the product, as in the paper"
+    )
     note += "; z = 1 keeps the old state" if update_keeps else "; z = 1 takes the candidate"
     source = sources.GRU.noting(note)
     if reset_after and biased:
-        return _after_biased(update_keeps).renamed("gru" if update_keeps else "gru_inverted")
-    name = "gru" + ("" if reset_after else "_reset_before") + ("" if update_keeps else "_inverted") + ("" if biased else "_unbiased")
+        return _after_biased(source, update_keeps).renamed("gru" if update_keeps else "gru_inverted")
+    name = (
+        "gru"
+        + ("" if reset_after else "_reset_before")
+        + ("" if update_keeps else "_inverted")
+        + ("" if biased else "_unbiased")
+    )
 
     @cell(source=source, name=name)
     def biased_before(
@@ -40,9 +47,7 @@ def gru(reset_after: bool = True, update_keeps: bool = True, biased: bool = True
         return biased_before
 
     @cell(source=source, name=name)
-    def unbiased(
-        x=input(), h=state(), W=weight("r z n", "hidden", "input"), U=weight("r z n", "hidden", "hidden")
-    ):
+    def unbiased(x=input(), h=state(), W=weight("r z n", "hidden", "input"), U=weight("r z n", "hidden", "hidden")):
         r = sigmoid(W.r @ x + U.r @ h)
         z = sigmoid(W.z @ x + U.z @ h)
         n = tanh(W.n @ x + r * (U.n @ h)) if reset_after else tanh(W.n @ x + U.n @ (r * h))
@@ -52,10 +57,8 @@ def gru(reset_after: bool = True, update_keeps: bool = True, biased: bool = True
     return unbiased
 
 
-def _after_biased(update_keeps: bool) -> Cell:
-    note = f"reset after the product, as in cuDNN and torch.nn.GRU; z = 1 {'keeps the old state' if update_keeps else 'takes the candidate'}"
-
-    @cell(source=sources.GRU.noting(note))
+def _after_biased(source: Source, update_keeps: bool) -> Cell:
+    @cell(source=source)
     def gru(
         x=input(),
         h=state(),

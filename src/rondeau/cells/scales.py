@@ -124,7 +124,6 @@ def clockwork(periods: tuple[int, ...] = (1, 2, 4, 8)) -> Cell:
         drive = W @ x + b
         groups, inputs = split(h, n), split(drive, n)
 
-
         def candidate(i: int) -> Expr:
             pulled = [U[f"g{i}_{j}"] @ groups[j] for j in range(i, n)]
             return tanh(sum(pulled, inputs[i]))

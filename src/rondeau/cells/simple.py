@@ -34,9 +34,7 @@ def elman(activation: str | Activation = "tanh") -> Cell:
     f = activation_of(activation)
 
     @cell(source=sources.ELMAN)
-    def elman(
-        x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), b=bias("hidden")
-    ):
+    def elman(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), b=bias("hidden")):
         h = f(W @ x + U @ h + b)
         return h
 
@@ -72,9 +70,7 @@ def ind_rnn(activation: str | Activation = "relu") -> Cell:
     f = activation_of(activation)
 
     @cell(source=sources.INDRNN)
-    def ind_rnn(
-        x=input(), h=state(), W=weight("hidden", "input"), u=vector("hidden", init=uniform(0, 1)), b=bias("hidden")
-    ):
+    def ind_rnn(x=input(), h=state(), W=weight("hidden", "input"), u=vector("hidden", init=uniform(0, 1)), b=bias("hidden")):
         h = f(W @ x + u * h + b)
         return h
 

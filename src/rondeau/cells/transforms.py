@@ -7,7 +7,20 @@ from dataclasses import replace
 from rondeau.cells import sources
 from rondeau.cells.lstm import normalised
 from rondeau.errors import InputError
-from rondeau.ir import Cell, Expr, Initial, Input, Parameter, Width, filled, glorot, orthogonal, sigmoid, uniform, verify
+from rondeau.ir import (
+    Cell,
+    Expr,
+    Initial,
+    Input,
+    Parameter,
+    Width,
+    filled,
+    glorot,
+    orthogonal,
+    sigmoid,
+    uniform,
+    verify,
+)
 from rondeau.ir.cell import Equation
 from rondeau.ir.ops import apply
 from rondeau.ir.rewrite import rewrite
@@ -165,7 +178,7 @@ def _vector(name: str, width: Width, init: Initial) -> Parameter:
 
 def _free(cell: Cell, name: str) -> str:
     """``name``, with a number behind it if the cell has it already."""
-    taken = {item.name for item in (*cell.inputs, *cell.states, *cell.parameters)}
+    taken = {item.name for item in cell.declared}
     return name if name not in taken else next(f"{name}_{i}" for i in range(2, 1000) if f"{name}_{i}" not in taken)
 
 
@@ -187,7 +200,7 @@ def _unused(cell: Cell, name: str) -> str:
     return name if name not in taken else next(f"{name}{i}" for i in range(2, 1000) if f"{name}{i}" not in taken)
 
 
-def _rewritten(cell, rule, inputs, parameters, note) -> Cell:  # type: ignore[no-untyped-def]
+def _rewritten(cell, rule, inputs, parameters, note) -> Cell:
     new = rewrite([*(e.expr for e in cell.equations), *cell.roots], rule)
     equations = [Equation(e.name, new[e.expr]) for e in cell.equations]
     following = tuple(new[expr] for expr in cell.next)
@@ -215,5 +228,3 @@ def _settled(
             source=source,
         )
     )
-
-

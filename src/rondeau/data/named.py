@@ -31,4 +31,6 @@ def shakespeare() -> Iterable[Path]:
 def python() -> Iterable[Path]:
     """The source of the standard library of the running Python, without its tests, in the order of the paths."""
     root = Path(sysconfig.get_paths()["stdlib"])
-    return sorted(path for path in root.rglob("*.py") if not LEFT_OUT & set(path.relative_to(root).parts) and path.stat().st_size)
+    return sorted(
+        path for path in root.rglob("*.py") if not LEFT_OUT & set(path.relative_to(root).parts) and path.stat().st_size
+    )

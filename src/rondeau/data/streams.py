@@ -43,7 +43,8 @@ class Streams:
             fits = len(tokens) // (window + 1)
             hint = f"a batch of at most {fits}" if fits else f"a window of at most {max(len(tokens) - 1, 1)} and a batch of 1"
             raise DataError(
-                f"the text has {len(tokens)} tokens, too few for {batch} strands of at least {window + 1}; give {hint}, or more text"
+                f"the text has {len(tokens)} tokens, too few for {batch} strands of at least {window + 1}; "
+                f"give {hint}, or more text"
             )
         self.strands = tokens[: batch * length].view(batch, length)
         self.batch, self.window = batch, window

@@ -45,7 +45,7 @@ def explain(cell: Cell, x: Tensor, params: Mapping[str, Tensor] | None = None, *
         PyTorch's kernels do not clip gradients step by step
     """
     if params is None:
-        sizes = {name: 64 for name in cell.sizes} | {name: x.shape[-1] for name in cell.input.width.names}
+        sizes = dict.fromkeys(cell.sizes, 64) | dict.fromkeys(cell.input.width.names, x.shape[-1])
         params = {item.name: torch.zeros(item.shape(sizes), dtype=x.dtype, device=x.device) for item in cell.parameters}
     problem = pose(cell, params, x, **options)
     refusals: dict[str, str] = {}

@@ -55,7 +55,7 @@ def _kernels() -> dict[str, Kernel]:
 @lru_cache(maxsize=1024)
 def signature(cell: Cell) -> str:
     """The equations alone: equal for cells that differ only in names, initial values and prose."""
-    names = [item.name for item in (*cell.inputs, *cell.states, *cell.parameters)]
+    names = [item.name for item in cell.declared]
     order = postorder(cell.roots)
     place = {expr: index for index, expr in enumerate(order)}
     gates = {item.name: item.gates for item in cell.parameters}
@@ -102,17 +102,26 @@ def _outputs(problem: Problem) -> tuple[Tensor, ...]:
         y, *last = kernel.function(x, initial, weights, True, 1, 0.0, training, False, True)
         return (_turned(problem, y), *(value.squeeze(0) for value in last))
     packed = pack_padded_sequence(x, problem.lengths, batch_first=True, enforce_sorted=False)
-    order = packed.sorted_indices
+    order, back_order = packed.sorted_indices, packed.unsorted_indices
+    assert order is not None and back_order is not None
     chosen = tuple(value.index_select(1, order) for value in hidden)
-    y, *last = kernel.function(packed.data, packed.batch_sizes, chosen if len(chosen) > 1 else chosen[0], weights, True, 1, 0.0, training, False)
+    y, *last = kernel.function(
+        packed.data,
+        packed.batch_sizes,
+        chosen if len(chosen) > 1 else chosen[0],
+        weights,
+        True,
+        1,
+        0.0,
+        training,
+        False,
+    )
     back = PackedSequence(y, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
     y, _ = pad_packed_sequence(back, batch_first=True, total_length=problem.time)
-    return (_turned(problem, y), *(value.squeeze(0).index_select(0, packed.unsorted_indices) for value in last))
+    return (_turned(problem, y), *(value.squeeze(0).index_select(0, back_order) for value in last))
 
 
 def _turned(problem: Problem, value: Tensor) -> Tensor:
     if not problem.reverse:
         return value
     return value.flip(1) if problem.lengths is None else reversed_within(value, problem.lengths)
-
-

@@ -72,12 +72,23 @@ def pose(
     extras = {**_contexts(cell, context), **_masks(cell, masks)}
     names = tuple(item.name for item in cell.parameters)
     if set(params) != set(names):
-        raise InputError(f"{cell.name} takes the parameters {', '.join(names) or 'none'}, but got {', '.join(params) or 'none'}")
+        raise InputError(
+            f"{cell.name} takes the parameters {', '.join(names) or 'none'}, but got {', '.join(params) or 'none'}"
+        )
     given = _states(cell, state)
     sizes = _sizes(cell, params, x, given, extras)
     full = given or tuple(x.new_zeros(x.shape[0], item.width.bind(sizes)) for item in cell.states)
     problem = Problem(
-        cell, sizes, {n: params[n] for n in names}, x, full, extras, _lengths(lengths, x), reverse, _clip(clip), _trace(cell, trace)
+        cell,
+        sizes,
+        {n: params[n] for n in names},
+        x,
+        full,
+        extras,
+        _lengths(lengths, x),
+        reverse,
+        _clip(clip),
+        _trace(cell, trace),
     )
     _check_shapes(problem)
     return problem
@@ -87,7 +98,9 @@ def _check_x(x: Tensor) -> None:
     if not isinstance(x, Tensor):
         raise InputError(f"x is a tensor (batch, time, input), not {type(x).__name__}")
     if x.dim() != 3:
-        raise InputError(f"x has the shape (batch, time, input), not {tuple(x.shape)}; add the missing dimension with unsqueeze")
+        raise InputError(
+            f"x has the shape (batch, time, input), not {tuple(x.shape)}; add the missing dimension with unsqueeze"
+        )
     if not x.is_floating_point():
         raise InputError(f"x holds real numbers, not {x.dtype}; convert it, or embed it first when it holds tokens")
 
@@ -96,7 +109,9 @@ def _contexts(cell: Cell, context: Tensor | Extras | None) -> dict[str, Tensor]:
     names = [item.name for item in cell.contexts]
     if isinstance(context, Tensor):
         if len(names) != 1:
-            raise InputError(f"{cell.name} takes {len(names)} contexts ({', '.join(names) or 'none'}); give them by name in a dict")
+            raise InputError(
+                f"{cell.name} takes {len(names)} contexts ({', '.join(names) or 'none'}); give them by name in a dict"
+            )
         return {names[0]: context}
     given = dict(context or {})
     if set(given) != set(names):
@@ -118,7 +133,9 @@ def _states(cell: Cell, state: States | Tensor | None) -> States:
     given = (state,) if isinstance(state, Tensor) else tuple(state)
     names = ", ".join(item.name for item in cell.states)
     if len(given) != len(cell.states) or not all(isinstance(item, Tensor) for item in given):
-        raise InputError(f"{cell.name} has {len(cell.states)} states ({names}); give a tuple of as many tensors, got {len(given)} values")
+        raise InputError(
+            f"{cell.name} has {len(cell.states)} states ({names}); give a tuple of as many tensors, got {len(given)} values"
+        )
     return given
 
 
@@ -126,7 +143,9 @@ def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, e
     """The named sizes, read off the shapes: each pair of a width and a number with one unknown name settles it."""
     pairs: list[tuple[Width, int]] = [(cell.input.width, x.shape[-1])]
     pairs += [(item.width, value.shape[-1]) for item, value in zip(cell.states, state) if value.dim()]
-    pairs += [(item.width, extras[item.name].shape[-1]) for item in cell.inputs[1:] if item.name in extras and extras[item.name].dim()]
+    pairs += [
+        (item.width, extras[item.name].shape[-1]) for item in cell.inputs[1:] if item.name in extras and extras[item.name].dim()
+    ]
     for item in cell.parameters:
         shape = params[item.name].shape
         if len(shape) == (1 if item.columns is None else 2):
@@ -161,7 +180,9 @@ def _check_shapes(problem: Problem) -> None:
             known = ", ".join(f"{name}={size}" for name, size in sizes.items())
             raise InputError(f"{what} of {cell.name} has the shape {tuple(value.shape)}, expected {shape} (with {known})")
         if value.dtype != x.dtype or value.device != x.device:
-            raise InputError(f"{what} is {value.dtype} on {value.device}, but x is {x.dtype} on {x.device}; bring them together with .to(...)")
+            raise InputError(
+                f"{what} is {value.dtype} on {value.device}, but x is {x.dtype} on {x.device}; bring both together with .to"
+            )
 
 
 def _extra_shape(problem: Problem, item: Input) -> tuple[int, ...]:
@@ -174,10 +195,14 @@ def _lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None
         return None
     value = torch.as_tensor(lengths)
     if value.dim() != 1 or len(value) != x.shape[0] or value.is_floating_point() or value.dtype == torch.bool:
-        raise InputError(f"lengths holds one whole number per sequence ({x.shape[0]}), got {value.dtype} of shape {tuple(value.shape)}")
+        raise InputError(
+            f"lengths holds one whole number per sequence ({x.shape[0]}), got {value.dtype} of shape {tuple(value.shape)}"
+        )
     value = value.detach().to("cpu", torch.int64)
     if len(value) and (int(value.min()) < 0 or int(value.max()) > x.shape[1]):
-        raise InputError(f"lengths lie between 0 and the number of steps, {x.shape[1]}; got {int(value.min())} to {int(value.max())}")
+        raise InputError(
+            f"lengths lie between 0 and the number of steps, {x.shape[1]}; got {int(value.min())} to {int(value.max())}"
+        )
     return value
 
 

@@ -47,7 +47,7 @@ class _Frame:
         self.problem = problem
         self.moving = _depends_on(roots, "state")
         order = postorder(roots)
-        self.still = {expr: value for expr, value in self._leaves(order)}
+        self.still = dict(self._leaves(order))
         for expr in order:
             if expr not in self.moving and expr not in self.still:
                 self.still[expr] = evaluate(expr, [self.still[arg] for arg in expr.args], problem.sizes)
@@ -124,7 +124,7 @@ def _function(op: str, arity: int, bound: tuple[int, ...]) -> Callable[..., Any]
     names = [f"a{i}" for i in range(arity)] if op == "concat" else ["a", "b", "c"][:arity]
     settings = dict(zip({"spread": ("width",), "slice": ("start", "stop")}.get(op, ()), bound))
     text = OPS[op].torch.format(args=f"joined({', '.join(names)})", **settings)
-    return eval(f"lambda {', '.join(names)}: {text}", {"torch": torch, "joined": _joined})  # noqa: S307  (our own table)
+    return eval(f"lambda {', '.join(names)}: {text}", {"torch": torch, "joined": _joined})
 
 
 def _joined(*values: Tensor) -> list[Tensor]:

@@ -105,7 +105,9 @@ def step(
         InputError: as for `scan`.
     """
     if not isinstance(x, Tensor) or x.dim() != 2:
-        raise InputError(f"x of a step has the shape (batch, input), not {tuple(getattr(x, 'shape', ()))}; use scan for sequences")
+        raise InputError(
+            f"x of a step has the shape (batch, input), not {tuple(getattr(x, 'shape', ()))}; use scan for sequences"
+        )
     context, masks = _one_step(cell, context), _one_step(cell, masks)
     y, *rest = scan(cell, params, x.unsqueeze(1), state, context=context, masks=masks, trace=trace, backend=backend)
     if trace:

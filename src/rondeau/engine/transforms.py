@@ -10,7 +10,11 @@ def transforming(tensors: tuple[Tensor, ...]) -> str | None:
     """A sentence when vmap, a functorch derivative or forward mode is under way, else None."""
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "a torch.func transform is at work, which only the reference supports"
-    if any(torch._C._is_fwd_grad_enabled() and torch.autograd.forward_ad.unpack_dual(t).tangent is not None for t in tensors if _dual()):
+    if any(
+        torch._C._is_fwd_grad_enabled() and torch.autograd.forward_ad.unpack_dual(t).tangent is not None
+        for t in tensors
+        if _dual()
+    ):
         return "a forward-mode derivative is being taken, which only the reference supports"
     return None
 

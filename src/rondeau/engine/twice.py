@@ -48,7 +48,9 @@ class _Twice(torch.autograd.Function):
         return (None, None, *_gradients((y, *state, *traces.values()), tensors, gradients, create_graph=True))
 
 
-def _gradients(outputs: tuple[Tensor, ...], tensors: tuple[Tensor, ...], gradients: tuple[Tensor, ...], **how: bool) -> list[Any]:
+def _gradients(
+    outputs: tuple[Tensor, ...], tensors: tuple[Tensor, ...], gradients: tuple[Tensor, ...], **how: bool
+) -> list[Any]:
     wanted = [tensor for tensor in tensors if tensor.requires_grad]
     pairs = [(out, gradient) for out, gradient in zip(outputs, gradients) if out.requires_grad]
     found = iter(torch.autograd.grad([p[0] for p in pairs], wanted, [p[1] for p in pairs], allow_unused=True, **how))

@@ -4,6 +4,7 @@ from rondeau.ir.cell import Cell, Equation
 from rondeau.ir.declarations import Input, Parameter, State
 from rondeau.ir.expressions import Expr
 from rondeau.ir.initial import Initial, filled, glorot, hidden_uniform, identity, normal, orthogonal, uniform, zeros
+from rondeau.ir.latex import latex
 from rondeau.ir.ops import (
     clamp,
     concat,
@@ -34,6 +35,7 @@ from rondeau.ir.ops import (
     where,
 )
 from rondeau.ir.source import Source
+from rondeau.ir.table import bibtex, count, table, text
 from rondeau.ir.tracing import bias, cell, context, input, mask, past, state, time, vector, weight
 from rondeau.ir.verify import verify
 from rondeau.ir.widths import Width
@@ -49,11 +51,13 @@ __all__ = [
     "State",
     "Width",
     "bias",
+    "bibtex",
     "cell",
     "clamp",
     "concat",
     "context",
     "cos",
+    "count",
     "equal",
     "erf",
     "exp",
@@ -67,6 +71,7 @@ __all__ = [
     "identity",
     "input",
     "largest",
+    "latex",
     "log",
     "mask",
     "maximum",
@@ -85,7 +90,9 @@ __all__ = [
     "split",
     "sqrt",
     "state",
+    "table",
     "tanh",
+    "text",
     "time",
     "total",
     "uniform",

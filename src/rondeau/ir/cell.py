@@ -10,6 +10,8 @@ from rondeau.ir.declarations import Input, Parameter, State
 from rondeau.ir.expressions import Expr
 from rondeau.ir.source import Source
 
+NO_SOURCE = Source()
+
 
 @dataclass(frozen=True)
 class Equation:
@@ -34,8 +36,13 @@ class Cell:
     equations: tuple[Equation, ...]
     output: Expr
     next: tuple[Expr, ...]
-    source: Source = Source()
+    source: Source = NO_SOURCE
     doc: str = ""
+
+    @property
+    def declared(self) -> tuple[Input | State | Parameter, ...]:
+        """All that the cell declares: inputs, states, parameters."""
+        return (*self.inputs, *self.states, *self.parameters)
 
     @property
     def input(self) -> Input:
@@ -55,7 +62,7 @@ class Cell:
     @property
     def sizes(self) -> tuple[str, ...]:
         """The named sizes that must be known to run the cell, ``input`` and ``hidden`` first."""
-        widths = [item.width for item in (*self.inputs, *self.states)]
+        widths = [*(item.width for item in self.inputs), *(item.width for item in self.states)]
         widths += [w for p in self.parameters for w in (p.rows, p.columns) if w is not None]
         names = set().union(*(width.names for width in widths))
         return tuple(sorted(names, key=lambda name: (name != "input", name != "hidden", name)))

@@ -48,7 +48,9 @@ class Expr:
         return spell(self)
 
     def __bool__(self) -> bool:
-        raise CellError("a value of an equation is not known while the cell is written; use where(condition, a, b) instead of if")
+        raise CellError(
+            "a value of an equation is not known while the cell is written; use where(condition, a, b) instead of if"
+        )
 
     def __iter__(self) -> Iterator[Expr]:
         raise CellError("a vector of an equation cannot be unpacked; take parts of it with split(v, n) or v[a:b]")

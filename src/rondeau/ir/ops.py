@@ -16,6 +16,7 @@ from rondeau.ir.expressions import Expr, constant, node
 from rondeau.ir.widths import ONE, Width
 
 Derivative = Callable[..., tuple["Expr | None", ...]]
+Function = Callable[..., Expr]
 LEAVES = frozenset({"input", "state", "vector", "matrix", "constant", "size"})
 
 
@@ -74,13 +75,15 @@ _ROWS = (
     _function("sigmoid", lambda g, y, a: (g * (y * (1 - y)),), "torch.sigmoid(a)", r"\sigma\left({0}\right)"),
     _function("tanh", lambda g, y, a: (g * (1 - y * y),), "torch.tanh(a)"),
     _function("relu", lambda g, y, a: (g * (a > 0),), "torch.relu(a)", r"\operatorname{{relu}}\left({0}\right)"),
-    _function("softplus", lambda g, y, a: (g * sigmoid(a),), "torch.nn.functional.softplus(a, 1.0, 1e9)", r"\operatorname{{softplus}}\left({0}\right)"),
+    _function("softplus", lambda g, y, a: (g * sigmoid(a),), "torch.nn.functional.softplus(a, 1.0, 1e9)",
+              r"\operatorname{{softplus}}\left({0}\right)"),
     _function("exp", lambda g, y, a: (g * y,), "torch.exp(a)"),
     _function("log", lambda g, y, a: (g / a,), "torch.log(a)"),
     _function("sqrt", lambda g, y, a: (g * 0.5 / y,), "torch.sqrt(a)", r"\sqrt{{{0}}}"),
     _function("sin", lambda g, y, a: (g * cos(a),), "torch.sin(a)"),
     _function("cos", lambda g, y, a: (-(g * sin(a)),), "torch.cos(a)"),
-    _function("erf", lambda g, y, a: (g * (exp(-(a * a)) * (2 / math.sqrt(math.pi))),), "torch.erf(a)", r"\operatorname{{erf}}\left({0}\right)"),
+    _function("erf", lambda g, y, a: (g * (exp(-(a * a)) * (2 / math.sqrt(math.pi))),), "torch.erf(a)",
+              r"\operatorname{{erf}}\left({0}\right)"),
     _function("abs", lambda g, y, a: (g * _sign(a),), "torch.abs(a)", r"\left|{0}\right|"),
     _function("floor", lambda g, y, a: (None,), "torch.floor(a)", r"\left\lfloor {0} \right\rfloor"),
     _named("silu", lambda a: a * sigmoid(a)),
@@ -108,7 +111,8 @@ _ROWS = (
     _named("mean", lambda a: total(a) / node("size", (), (a.width,), ONE)),
     Op("spread", 1, lambda g, y, a: (g,), "a.expand(*a.shape[:-1], {width})", "spread", "spread({0})", "{0}", kind="structure"),
     Op("concat", -1, None, "torch.cat({args}, -1)", "concat", "concat({args})", r"\left[{args}\right]", kind="structure"),
-    Op("slice", 1, None, "a[..., {start}:{stop}]", "slice", "{0}[{start}:{stop}]", "{0}_{{[{start}:{stop}]}}", 8, kind="structure"),
+    Op("slice", 1, None, "a[..., {start}:{stop}]", "slice", "{0}[{start}:{stop}]",
+       "{0}_{{[{start}:{stop}]}}", 8, kind="structure"),
     # products
     Op("matmul", 2, None, "b @ a.mT", "matmul", "{0} @ {1}", r"{0} {1}", 6, kind="product"),
     Op("matmul_t", 2, None, "b @ a", "matmul_t", "{0}.T @ {1}", r"{0}^\top {1}", 6, kind="product"),
@@ -153,7 +157,9 @@ def _joint_width(op: str, values: tuple[Expr, ...]) -> Width:
     wide = [value for value in values if not value.width.is_one]
     for value in wide[1:]:
         if value.width != wide[0].width:
-            raise CellError(f"{op} needs equal widths, but {wide[0]!r} is {wide[0].width} wide and {value!r} is {value.width} wide")
+            raise CellError(
+                f"{op} needs equal widths, but {wide[0]!r} is {wide[0].width} wide and {value!r} is {value.width} wide"
+            )
     return wide[0].width if wide else ONE
 
 
@@ -208,11 +214,30 @@ def _caller(op: str) -> Callable[..., Expr]:
     return call
 
 
-sigmoid, tanh, relu, softplus = map(_caller, ("sigmoid", "tanh", "relu", "softplus"))
-exp, log, sqrt, sin, cos, erf, floor = map(_caller, ("exp", "log", "sqrt", "sin", "cos", "erf", "floor"))
-silu, gelu, softsign, hard_sigmoid, hard_tanh = map(_caller, ("silu", "gelu", "softsign", "hard_sigmoid", "hard_tanh"))
-minimum, maximum, clamp, where, equal = map(_caller, ("minimum", "maximum", "clamp", "where", "eq"))
-total, mean, largest = map(_caller, ("sum", "mean", "max"))
+sigmoid: Function = _caller("sigmoid")
+tanh: Function = _caller("tanh")
+relu: Function = _caller("relu")
+softplus: Function = _caller("softplus")
+exp: Function = _caller("exp")
+log: Function = _caller("log")
+sqrt: Function = _caller("sqrt")
+sin: Function = _caller("sin")
+cos: Function = _caller("cos")
+erf: Function = _caller("erf")
+floor: Function = _caller("floor")
+silu: Function = _caller("silu")
+gelu: Function = _caller("gelu")
+softsign: Function = _caller("softsign")
+hard_sigmoid: Function = _caller("hard_sigmoid")
+hard_tanh: Function = _caller("hard_tanh")
+minimum: Function = _caller("minimum")
+maximum: Function = _caller("maximum")
+clamp: Function = _caller("clamp")
+where: Function = _caller("where")
+equal: Function = _caller("eq")
+total: Function = _caller("sum")
+mean: Function = _caller("mean")
+largest: Function = _caller("max")
 
 
 def concat(*values: Expr) -> Expr:

@@ -53,7 +53,9 @@ class Packed:
         return self.parameter.block(gate)
 
     def _refused(self, other: object) -> Expr:
-        raise CellError(f"{self.parameter.name} has the gates {' '.join(self.gates)}; name one, as {self.parameter.name}.{self.gates[0]}")
+        raise CellError(
+            f"{self.parameter.name} has the gates {' '.join(self.gates)}; name one, as {self.parameter.name}.{self.gates[0]}"
+        )
 
     __matmul__ = __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = _refused
 
@@ -153,9 +155,7 @@ def time() -> Expr:
     return node("state", (), ("time",), ONE)
 
 
-def cell(
-    function: Callable[..., Any] | None = None, /, *, source: Source | str = "", name: str | None = None
-) -> Any:
+def cell(function: Callable[..., Any] | None = None, /, *, source: Source | str = "", name: str | None = None) -> Any:
     """Makes a `Cell` of a function that writes its equations.
 
     The arguments' defaults declare inputs, states and parameters; the function's local names become the names of its
@@ -206,7 +206,9 @@ def _trace(function: Callable[..., Any], name: str, source: Source) -> Cell:
 
 def _declared(argument: inspect.Parameter) -> Input | State | Parameter:
     if not isinstance(argument.default, Declaration):
-        raise CellError(f"the argument {argument.name!r} needs a declaration, such as {argument.name}=input(), state() or weight(...)")
+        raise CellError(
+            f"the argument {argument.name!r} needs a declaration, such as {argument.name}=input(), state() or weight(...)"
+        )
     return argument.default.named(argument.name)
 
 
@@ -224,7 +226,9 @@ def _check_results(results: tuple[Any, ...], states: list[State]) -> None:
         if not isinstance(value, Expr) or value.op == "matrix":
             raise CellError(f"a cell returns its next states ({wanted}) as vectors, not {value!r}")
     if len(results) not in (len(states), len(states) + 1):
-        raise CellError(f"the cell returns {len(results)} values; return its next states ({wanted}), or an output and then those")
+        raise CellError(
+            f"the cell returns {len(results)} values; return its next states ({wanted}), or an output and then those"
+        )
 
 
 def _run(function: Callable[..., Any], arguments: dict[str, Expr | Packed]) -> tuple[list[tuple[str, Expr]], Any]:
@@ -279,9 +283,7 @@ def _auxiliary(
     return states, following, plain
 
 
-def _equations(
-    bound: list[tuple[str, Expr]], states: list[State], following: list[Expr], output: Expr
-) -> tuple[Equation, ...]:
+def _equations(bound: list[tuple[str, Expr]], states: list[State], following: list[Expr], output: Expr) -> tuple[Equation, ...]:
     """The bound names as unique equation names; a state's own name is kept for its next value."""
     names: dict[Expr, list[str]] = {}
     for name, expr in bound:

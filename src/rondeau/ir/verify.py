@@ -14,7 +14,7 @@ def verify(cell: Cell) -> Cell:
     Raises:
         CellError: a name is taken twice, a value is not declared, a width does not fit, or something declared is not used.
     """
-    clash = duplicates(item.name for item in (*cell.inputs, *cell.states, *cell.parameters))
+    clash = duplicates(item.name for item in cell.declared)
     if clash is not None:
         raise clash
     if [item.role for item in cell.inputs].count("input") != 1 or cell.input.role != "input":
@@ -30,7 +30,7 @@ def verify(cell: Cell) -> Cell:
 
 
 def _check_leaves(cell: Cell, used: list[Expr]) -> None:
-    known = {item.symbol for item in (*cell.inputs, *cell.states)}
+    known = {item.symbol for item in cell.inputs} | {item.symbol for item in cell.states}
     known |= {item.block(gate) for item in cell.parameters for gate in item.gates}
     for expr in used:
         if expr.op in ("input", "state", "vector", "matrix") and expr not in known:

@@ -93,7 +93,9 @@ def _parse(text: str) -> dict[str, Fraction]:
     for part in text.split("+"):
         match = _TERM.fullmatch(part.strip())
         if match is None:
-            raise CellError(f"{text!r} is not a width; write a size as 'hidden', '2*hidden', 'hidden/4', '3', or a sum of those")
+            raise CellError(
+                f"{text!r} is not a width; write a size as 'hidden', '2*hidden', 'hidden/4', '3', or a sum of those"
+            )
         times, name, over, number = match.groups()
         factor = Fraction(int(number)) if number else Fraction(int(times or 1), int(over or 1))
         total[name or ""] = total.get(name or "", Fraction(0)) + factor

@@ -54,7 +54,9 @@ class LanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         if vocabulary < 1 or layers < 1 or embedding < 0:
-            raise InputError(f"vocabulary and layers are positive and embedding is not negative; got {vocabulary}, {layers}, {embedding}")
+            raise InputError(
+                f"vocabulary and layers are positive and embedding is not negative; got {vocabulary}, {layers}, {embedding}"
+            )
         if not 0 <= dropout < 1:
             raise InputError(f"dropout is a rate from 0 up to but not including 1, not {dropout!r}")
         self.vocabulary = vocabulary
@@ -88,18 +90,19 @@ class LanguageModel(nn.Module):
         return self.head(y), state
 
 
-def _stack(
-    cell: Cell | str, width: int, hidden: int, layers: int, dropout: float, clip: float | None, backend: str
-) -> Stack:
+def _stack(cell: Cell | str, width: int, hidden: int, layers: int, dropout: float, clip: float | None, backend: str) -> Stack:
     chosen = get(cell) if isinstance(cell, str) else cell
     others = [name for name in chosen.sizes if name not in ("input", "hidden")]
     if chosen.contexts:
-        raise InputError(f"{chosen.name} needs the context {chosen.contexts[0].name!r}, which a language model has not; choose another cell")
+        raise InputError(
+            f"{chosen.name} needs the context {chosen.contexts[0].name!r}, which a language model has not; choose another cell"
+        )
+    extra: dict[str, Any] = dict.fromkeys(others, hidden)
     modules: list[nn.Module] = []
     for layer in range(layers):
         if layer and dropout:
             modules.append(nn.Dropout(dropout))
-        modules.append(Recurrent(chosen, width, hidden, clip=clip, backend=backend, **dict.fromkeys(others, hidden)))
+        modules.append(Recurrent(chosen, width, hidden, clip=clip, backend=backend, **extra))
         width = modules[-1].output_size  # type: ignore[assignment]
     return Stack(*modules)
 
@@ -109,7 +112,9 @@ def _output_size(body: Stack) -> int:
         size = getattr(layer, "output_size", None) or getattr(layer, "out_features", None)
         if isinstance(size, int):
             return size
-    raise InputError("the last layers of the stack do not say how many features they put out; end it with a Recurrent or Linear")
+    raise InputError(
+        "the last layers of the stack do not say how many features they put out; end it with a Recurrent or Linear"
+    )
 
 
 def detached(state: Any) -> Any:

@@ -121,7 +121,11 @@ class NGram:
 
     def probabilities(self, history: Iterable[int]) -> Array:
         """The distribution of the next token after ``history``, (size,)."""
-        past = self._checked(np.array(list(history), dtype=np.int64))[-(self.order - 1) :] if self.order > 1 else np.zeros(0, np.int64)
+        past = (
+            self._checked(np.array(list(history), dtype=np.int64))[-(self.order - 1) :]
+            if self.order > 1
+            else np.zeros(0, np.int64)
+        )
         rows = [np.append(past, token) for token in range(self.size)]
         return np.array([self._probability(row, self.order)[-1] for row in rows])
 

@@ -41,7 +41,7 @@ class Stack(nn.Sequential):
         """The recurrent layers' initial states."""
         return tuple(layer.initial_state(batch) for layer in self.recurrent)
 
-    def forward(self, x: Tensor, state: Any = None, *, lengths: Lengths = None) -> tuple[Tensor, tuple[Any, ...]]:  # type: ignore[override]
+    def forward(self, x: Tensor, state: Any = None, *, lengths: Lengths = None) -> tuple[Tensor, tuple[Any, ...]]:
         """Runs all layers; ``(y, state)``.
 
         Raises:

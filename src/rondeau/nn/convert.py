@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
+from rondeau.cells import gru
+from rondeau.engine.fused import signature
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 
@@ -91,9 +94,12 @@ def _convention(name: str) -> Convention:
 def _compatible(cell: Cell, kind: str, convention: str) -> None:
     names = {p.name for p in cell.parameters}
     if kind == "gru":
-        after = "c" in names or "reset after" in cell.source.note
-        if convention == "torch" and not after or convention == "lecture" and after:
-            raise InputError(f"{convention} applies the reset gate {'after' if convention == 'torch' else 'before'} the product, {cell.name} does not; no weights make them equal")
+        after = _gru_form(cell)[0]
+        if (convention == "torch" and not after) or (convention == "lecture" and after):
+            side = "after" if convention == "torch" else "before"
+            raise InputError(
+                f"{convention} applies the reset gate {side} the product, {cell.name} does not; no weights make them equal"
+            )
     if kind == "lstm" and "P" in names and convention != "onnx":
         raise InputError(f"the {convention} LSTM has no peepholes; use the onnx convention for diagonal ones")
     if "P" in names and cell.parameter("P").columns is not None:
@@ -108,13 +114,24 @@ def _split(cell: Cell, params: Mapping[str, Tensor], kind: str) -> Gates:
 
 
 def _inverted(cell: Cell, kind: str) -> bool:
-    return kind == "gru" and "takes the candidate" in cell.source.note
+    return kind == "gru" and not _gru_form(cell)[1]
+
+
+def _gru_form(cell: Cell) -> tuple[bool, bool]:
+    """Whether a GRU resets after the product, and whether its update gate at one keeps the old state."""
+    for after, keeps, biased in product((True, False), repeat=3):
+        if signature(gru(after, keeps, biased)) == signature(cell):
+            return after, keeps
+    raise InputError(f"{cell.name} has a GRU's gates but other equations, so other libraries have no form for it")
 
 
 def _negated(gates: Gates) -> Gates:
     flip = {"z": -1.0}
-    parts = [{g: v * flip[g] if g in flip else v for g, v in group.items()} for group in (gates.W, gates.U, gates.b, gates.c)]
-    return Gates(*parts, gates.P)
+
+    def part(group: Mapping[str, Tensor]) -> Weights:
+        return {g: v * flip[g] if g in flip else v for g, v in group.items()}
+
+    return Gates(part(gates.W), part(gates.U), part(gates.b), part(gates.c), gates.P)
 
 
 def _joined(cell: Cell, gates: Gates) -> Weights:

@@ -30,7 +30,7 @@ CELLS: dict[str, Cell] = {
 class _DropIn(nn.RNNBase):
     """What the three layers share: layers, directions, dropout between layers, packed and unbatched input."""
 
-    def forward(self, input: Any, hx: Any = None) -> Any:  # type: ignore[override]
+    def forward(self, input: Any, hx: Any = None) -> Any:
         """As PyTorch's: input (time, batch, features), (batch, time, features) with batch_first, unbatched, or packed."""
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
@@ -68,7 +68,9 @@ class _DropIn(nn.RNNBase):
             return tuple(x.new_zeros(directions, x.shape[0], widths[name]) for name in names)
         given = tuple(hx) if self.mode == "LSTM" and isinstance(hx, (tuple, list)) else (hx,)
         if len(given) != len(names) or not all(isinstance(value, Tensor) for value in given):
-            raise RuntimeError(f"{self._get_name()}: the initial state is {'a tuple (h, c) of tensors' if len(names) == 2 else 'a tensor'}")
+            raise RuntimeError(
+                f"{self._get_name()}: the initial state is {'a tuple (h, c) of tensors' if len(names) == 2 else 'a tensor'}"
+            )
         wanted = 3 if batched else 2
         if any(value.dim() != wanted for value in given):
             kind = "batched 3-D input, hx should be 3-D" if batched else "unbatched 2-D input, hx should be 2-D"
@@ -104,11 +106,14 @@ class _DropIn(nn.RNNBase):
         dropped = packed._replace(data=nn.functional.dropout(packed.data, self.dropout))
         return pad_packed_sequence(dropped, batch_first=True, total_length=x.shape[1])[0]
 
-    def _direction(
-        self, x: Tensor, state: States, lengths: Tensor | None, layer: int, reverse: bool
-    ) -> tuple[Tensor, States]:
+    def _direction(self, x: Tensor, state: States, lengths: Tensor | None, layer: int, reverse: bool) -> tuple[Tensor, States]:
         suffix = f"_l{layer}" + ("_reverse" if reverse else "")
-        names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else []), *(["weight_hr"] if self.proj_size else [])]
+        names = [
+            "weight_ih",
+            "weight_hh",
+            *(["bias_ih", "bias_hh"] if self.bias else []),
+            *(["weight_hr"] if self.proj_size else []),
+        ]
         own = {name: getattr(self, name + suffix) for name in names}
         cell = CELLS["PROJECTED" if self.proj_size else self.mode]
         y, last = scan(cell, _params(self.mode, own), x, state, lengths=lengths, reverse=reverse)
@@ -173,7 +178,8 @@ class _CellDropIn(nn.Module):
         if hx is not None:
             good = given is not None and len(given) == (2 if pair else 1) and all(isinstance(v, Tensor) for v in given)
             if not good:
-                raise RuntimeError(f"{self._get_name()}: the state is {'a tuple (h, c) of tensors' if pair else 'a tensor'}, got {type(hx).__name__}")
+                wanted_type = "a tuple (h, c) of tensors" if pair else "a tensor"
+                raise RuntimeError(f"{self._get_name()}: the state is {wanted_type}, got {type(hx).__name__}")
             for value in given or ():
                 if value.dim() == input.dim() and tuple(value.shape) != shape:
                     raise RuntimeError(f"{self._get_name()}: a state has the shape {tuple(value.shape)}, expected {shape}")

@@ -160,7 +160,9 @@ def _sizes(cell: Cell, input_size: int, hidden_size: int, others: dict[str, int]
     if missing:
         raise InputError(f"{cell.name} needs the size {missing[0]!r}; give {missing[0]}=...")
     if unknown:
-        raise InputError(f"{cell.name} has no size {unknown[0]!r}; besides input_size and hidden_size it has {', '.join(wanted) or 'none'}")
+        raise InputError(
+            f"{cell.name} has no size {unknown[0]!r}; besides input_size and hidden_size it has {', '.join(wanted) or 'none'}"
+        )
     for name, size in given.items():
         if not isinstance(size, int) or size < (0 if name == "input" else 1):
             raise InputError(f"the size {name} is a positive whole number, not {size!r}")

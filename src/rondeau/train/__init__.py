@@ -6,4 +6,17 @@ from rondeau.train.record import Record, bits
 from rondeau.train.run import Run, load, resume, start
 from rondeau.train.settings import Settings
 
-__all__ = ["Progress", "Record", "Run", "RunFolder", "Settings", "Training", "bits", "digest", "evaluate", "load", "resume", "start"]
+__all__ = [
+    "Progress",
+    "Record",
+    "Run",
+    "RunFolder",
+    "Settings",
+    "Training",
+    "bits",
+    "digest",
+    "evaluate",
+    "load",
+    "resume",
+    "start",
+]

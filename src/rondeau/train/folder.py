@@ -168,7 +168,9 @@ class RunFolder:
             raise RunError(f"{path} holds other tensors than its manifest says; restore it from a copy")
         for name, tensor in tensors.items():
             if digest(tensor) != wanted[name]:
-                raise RunError(f"{path}: the tensor {name} is damaged, its hash differs from the manifest's; restore it from a copy")
+                raise RunError(
+                    f"{path}: the tensor {name} is damaged, its hash differs from the manifest's; restore it from a copy"
+                )
         return tensors
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rondeau.data import Streams
 from rondeau.errors import InputError, RunError
 from rondeau.models.language_model import LanguageModel, detached
+from rondeau.nn import Recurrent
 from rondeau.train.record import Record, Row, bits
 from rondeau.train.settings import Settings
 
@@ -60,7 +61,7 @@ class Training:
         self.stopping = False
         self.best: dict[str, Tensor] | None = None
         for module in model.modules():
-            if hasattr(module, "clip"):
+            if isinstance(module, Recurrent):
                 module.clip = settings.clip_step
 
     # how far

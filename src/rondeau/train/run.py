@@ -53,7 +53,12 @@ class Run:
 
 
 def start(
-    settings: Settings, text: Text | None = None, *, cell: Cell | None = None, folder: str | Path | None = None, overwrite: bool = False
+    settings: Settings,
+    text: Text | None = None,
+    *,
+    cell: Cell | None = None,
+    folder: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Run:
     """A new run, ready to `Run.fit`.
 

@@ -1,0 +1,52 @@
+"""``rondeau sample``: let a trained network write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "\n",
+    length: Annotated[int, typer.Option(help="Tokens to write.")] = 500,
+    temperature: Annotated[float, typer.Option(help="Below 1: safer; above: bolder; 0: always the most likely.")] = 0.8,
+    top_k: Annotated[int | None, typer.Option(help="Only the k most likely tokens take part.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Only the most likely tokens up to this probability take part.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the randomness; another text each time if not given.")] = None,
+    count: Annotated[int, typer.Option(help="How many texts.")] = 1,
+) -> None:
+    """Let a trained network write, token after token.
+
+    Example: rondeau sample runs/shakespeare --prompt "ROMEO." --temperature 0.7
+    """
+    import codecs
+
+    import torch
+
+    from rondeau.errors import InputError
+    from rondeau.models import generate
+    from rondeau.train import load
+
+    if count < 1:
+        raise InputError(f"count is at least 1, not {count}")
+    if not prompt:
+        raise InputError("the prompt is empty; leave --prompt out to begin on a new line")
+    made = load(run)
+    tokens = made.tokenizer.encode(prompt.replace("\\n", "\n"))
+    source = torch.Generator()
+    source.manual_seed(seed) if seed is not None else source.seed()
+    for number in range(count):
+        written = generate(made.model, tokens, length, temperature=temperature, top_k=top_k, top_p=top_p, generator=source)
+        print(prompt.replace("\\n", "\n").lstrip("\n"), end="", flush=True)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for token in written:
+            piece = (
+                decoder.decode(bytes([token]))
+                if made.tokenizer.kind == "bytes"
+                else made.tokenizer.decode(torch.tensor([token]))
+            )
+            print(piece, end="", flush=True)
+        print("\n" + "-" * 20 if number < count - 1 else "")

@@ -1,0 +1,28 @@
+"""``rondeau show``: one cell."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    cell: Annotated[str, typer.Argument(help="A name from `rondeau cells`.")],
+    form: Annotated[str, typer.Option("--as", help="text, latex, table or bibtex.")] = "text",
+    hidden: Annotated[int, typer.Option(help="For the table: hidden units.")] = 256,
+    input: Annotated[int, typer.Option(help="For the table: input features.")] = 64,
+) -> None:
+    """Show a cell: its equations as text or LaTeX, its parameters, or where it comes from."""
+    from rondeau.cells import get
+    from rondeau.errors import InputError
+    from rondeau.ir import bibtex, latex, table, text
+
+    chosen = get(cell)
+    if form not in ("text", "latex", "table", "bibtex"):
+        raise InputError(f"--as is text, latex, table or bibtex, not {form!r}")
+    if form == "table":
+        sizes = dict.fromkeys(chosen.sizes, hidden) | {"input": input, "hidden": hidden}
+        print(table(chosen, **{name: size for name, size in sizes.items() if name in chosen.sizes}))
+        return
+    print({"text": text, "latex": latex, "bibtex": bibtex}[form](chosen))

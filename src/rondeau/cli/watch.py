@@ -1,0 +1,140 @@
+"""Watching a run: a progress bar on a terminal, plain lines elsewhere, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from rondeau.models import Score, compare, generate
+from rondeau.train import Run, bits
+
+PLAIN_EVERY = 10.0  # seconds between plain lines
+SAMPLE_CHARACTERS = 160
+
+
+def watch(run: Run, as_json: bool, baselines: bool) -> None:
+    """Trains ``run`` to its end under the eyes of whoever started it; Ctrl-C saves and ends."""
+    console = Console(highlight=False)
+    show = _lines() if as_json else _bar(run, console) if console.is_terminal else _plain(run)
+    if not as_json:
+        _introduce(run)
+    with _interruptible(run), show as tell:
+        run.fit(tell)
+    if run.training is not None and run.training.stopping and run.training.done < 1 and run.settings.patience is None:
+        assert run.folder is not None
+        print(f"stopped and saved; go on with: rondeau resume {run.folder.path}", file=sys.stderr)
+    elif not as_json:
+        _conclude(run, baselines)
+    elif baselines:
+        for score in _baselines(run):
+            print(json.dumps({"ngram": score.order, "held_out": score.nats, "entries": score.entries}))
+
+
+def _introduce(run: Run) -> None:
+    count = sum(parameter.numel() for parameter in run.model.parameters())
+    s = run.settings
+    assert run.train is not None and run.held is not None
+    print(f"{run.cell.name}, {s.layers} x {s.hidden}, {count:,} parameters, {run.tokenizer.size} {s.tokenizer}")
+    print(f"learning {len(run.train):,} tokens of {s.corpus}, holding out the last {len(run.held):,}", flush=True)
+
+
+@contextmanager
+def _interruptible(run: Run) -> Iterator[None]:
+    """Ctrl-C asks the loop to stop after the step at hand."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        assert run.training is not None
+        if run.training.stopping:
+            raise KeyboardInterrupt
+        run.training.stopping = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _lines() -> Iterator[Callable[[dict[str, Any]], None]]:
+    yield lambda row: print(json.dumps(row), flush=True)
+
+
+@contextmanager
+def _plain(run: Run) -> Iterator[Callable[[dict[str, Any]], None]]:
+    last = [time.monotonic() - PLAIN_EVERY]
+
+    def tell(row: dict[str, Any]) -> None:
+        if "held_out" in row:
+            print(f"step {row['step']}  held-out {row['held_out']:.4f} nats, {row['held_out_bits']:.4f} bits", flush=True)
+        elif time.monotonic() - last[0] >= PLAIN_EVERY:
+            last[0] = time.monotonic()
+            print(f"step {row['step']}  {_figures(row)}", flush=True)
+
+    yield tell
+
+
+@contextmanager
+def _bar(run: Run, console: Console) -> Iterator[Callable[[dict[str, Any]], None]]:
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("", total=1.0)
+
+        def tell(row: dict[str, Any]) -> None:
+            assert run.training is not None
+            progress.update(task, completed=run.training.done)
+            if "held_out" not in row:
+                progress.update(task, description=_figures(row))
+                return
+            progress.console.print(f"held-out {row['held_out']:.4f} nats, {row['held_out_bits']:.4f} bits")
+            progress.console.print(_sample(run), style="dim", markup=False)
+
+        yield tell
+
+
+def _figures(row: dict[str, Any]) -> str:
+    return (
+        f"{row['bits']:.3f} bits  gradient {row['gradient_norm']:.2f}  {row['tokens_per_second']:,} tokens/s  "
+        f"rate {row['learning_rate']:.2g}"
+    )
+
+
+def _sample(run: Run) -> str:
+    """A few words of the model, drawn without touching the run's own randomness."""
+    assert run.train is not None
+    tokens = list(
+        generate(run.model, run.train[:1], SAMPLE_CHARACTERS, temperature=0.8, generator=torch.Generator().manual_seed(0))
+    )
+    return run.tokenizer.decode(torch.tensor(tokens)).strip()
+
+
+def _baselines(run: Run) -> list[Score]:
+    assert run.train is not None and run.held is not None
+    return compare(run.train, run.held, run.tokenizer.size)
+
+
+def _conclude(run: Run, baselines: bool) -> None:
+    assert run.training is not None and run.folder is not None
+    nats = run.training.record.column("held_out")[-1]
+    print(f"\n{'model':<24}{'nats':>8}{'bits':>8}   per token, held out")
+    for score in _baselines(run) if baselines else []:
+        name = "unigram" if score.order == 1 else f"{score.order}-gram"
+        print(f"{name:<24}{score.nats:>8.4f}{bits(score.nats):>8.4f}   {score.entries:,} entries")
+    count = sum(parameter.numel() for parameter in run.model.parameters())
+    print(f"{run.cell.name:<24}{nats:>8.4f}{bits(nats):>8.4f}   {count:,} parameters")
+    print(f"\nsaved in {run.folder.path}; let it write with: rondeau sample {run.folder.path}", flush=True)

@@ -1,0 +1,66 @@
+"""A cell's parameters as a table, and its sources as BibTeX."""
+
+from __future__ import annotations
+
+from math import prod
+
+from rondeau.ir.cell import Cell
+from rondeau.ir.declarations import Parameter
+from rondeau.ir.initial import Initial
+from rondeau.ir.text import equations
+
+
+def text(cell: Cell) -> str:
+    """The cell's name, source and equations as plain text."""
+    return equations(cell)
+
+
+def bibtex(cell: Cell) -> str:
+    """The BibTeX entry of the cell's source; a comment that says so when there is no publication."""
+    return cell.source.bibtex or f"% {cell.name}: {cell.source.note or 'no publication'}"
+
+
+def count(cell: Cell, **sizes: int) -> int:
+    """The number of learned numbers at the given sizes.
+
+    Example:
+        >>> from rondeau.cells import lstm
+        >>> count(lstm(), input=3, hidden=5)
+        180
+    """
+    return sum(prod(p.shape(sizes)) for p in cell.parameters)
+
+
+def table(cell: Cell, **sizes: int) -> str:
+    """The parameters: name, gates, shape, how many numbers, how they start. Without sizes the shapes are in symbols.
+
+    Example:
+        >>> from rondeau.cells import elman
+        >>> print(table(elman(), input=3, hidden=5))
+        parameter  gates  shape   numbers  starts
+        W          -      5 x 3        15  glorot 1
+        U          -      5 x 5        25  orthogonal 1
+        b          -      5             5  zeros
+        total                          45
+    """
+    rows = [("parameter", "gates", "shape", "numbers", "starts")]
+    rows += [_row(p, sizes) for p in cell.parameters]
+    rows.append(("total", "", "", f"{count(cell, **sizes):,}" if sizes else "", ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    aligned = (
+        "  ".join(cell.rjust(w) if i == 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))) for row in rows
+    )
+    return "\n".join(line.rstrip() for line in aligned)
+
+
+def _row(p: Parameter, sizes: dict[str, int]) -> tuple[str, str, str, str, str]:
+    gates = " ".join(p.gates) or "-"
+    rows = p.rows.scaled(len(p.gates))
+    symbolic = [str(rows)] + ([] if p.columns is None else [str(p.columns)])
+    shape = " x ".join(map(str, p.shape(sizes))) if sizes else " x ".join(symbolic)
+    return p.name, gates, shape, f"{prod(p.shape(sizes)):,}" if sizes else "", _start(p.init)
+
+
+def _start(init: Initial) -> str:
+    base = " ".join([init.kind, *(f"{number:g}" for number in init.numbers)])
+    return base + "".join(f", {gate}: {_start(other)}" for gate, other in init.gates)
