@@ -1,7 +1,11 @@
 """Recurrent networks from their equations: write a cell, run it, train it, look inside it."""
 
-from rondeau import cells, nn
-from rondeau.engine import explain, scan, step
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rondeau import cells
 from rondeau.errors import CellError, DataError, InputError, RondeauError, RunError
 from rondeau.ir import (
     Cell,
@@ -53,7 +57,22 @@ from rondeau.ir import (
     zeros,
 )
 
+if TYPE_CHECKING:
+    from rondeau import nn
+    from rondeau.engine import explain, scan, step
+
 __version__ = "0.1.0"
+
+_LATE = {"nn": "rondeau.nn", "explain": "rondeau.engine", "scan": "rondeau.engine", "step": "rondeau.engine"}
+"""What needs torch, which takes a second to import: it comes when it is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'rondeau' has no attribute {name!r}")
+    module = import_module(_LATE[name])
+    return module if name == "nn" else getattr(module, name)
+
 
 __all__ = [
     "Cell",

@@ -10,7 +10,7 @@ import typer
 
 def command(
     run: Annotated[Path, typer.Argument(help="The run folder.")],
-    prompt: Annotated[str, typer.Option(help="What the text begins with.")] = "\n",
+    prompt: Annotated[str | None, typer.Option(help="What the text begins with; a new line if not given.")] = None,
     length: Annotated[int, typer.Option(help="Tokens to write.")] = 500,
     temperature: Annotated[float, typer.Option(help="Below 1: safer; above: bolder; 0: always the most likely.")] = 0.8,
     top_k: Annotated[int | None, typer.Option(help="Only the k most likely tokens take part.")] = None,
@@ -27,20 +27,21 @@ def command(
     import torch
 
     from rondeau.errors import InputError
-    from rondeau.models import generate
+    from rondeau.models import beginning, generate
     from rondeau.train import load
 
     if count < 1:
         raise InputError(f"count is at least 1, not {count}")
-    if not prompt:
+    if prompt == "":
         raise InputError("the prompt is empty; leave --prompt out to begin on a new line")
     made = load(run)
-    tokens = made.tokenizer.encode(prompt.replace("\\n", "\n"))
+    opening = (prompt or "").replace("\\n", "\n")
+    tokens = made.tokenizer.encode(opening) if opening else beginning(made.tokenizer)
     source = torch.Generator()
     source.manual_seed(seed) if seed is not None else source.seed()
     for number in range(count):
         written = generate(made.model, tokens, length, temperature=temperature, top_k=top_k, top_p=top_p, generator=source)
-        print(prompt.replace("\\n", "\n").lstrip("\n"), end="", flush=True)
+        print(opening, end="", flush=True)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for token in written:
             piece = (

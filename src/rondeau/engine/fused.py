@@ -80,6 +80,8 @@ def refusal(problem: Problem) -> str | None:
         return "PyTorch's kernels do not clip gradients step by step"
     if not problem.batch or not problem.time or not all(size for size in problem.sizes.values()):
         return "PyTorch's kernels refuse empty sequences"
+    if problem.sizes.get("projection") == problem.sizes.get("hidden"):
+        return "PyTorch takes a projection for none when it is as wide as the hidden state"
     if problem.lengths is not None and int(problem.lengths.min()) == 0:
         return "PyTorch's kernels refuse sequences of length 0"
     return transforming(problem.tensors)

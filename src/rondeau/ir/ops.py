@@ -61,7 +61,7 @@ def _function(name: str, derivative: Derivative, torch: str, latex: str = "", ll
 def _named(name: str, expand: Callable[..., Expr], arity: int = 1) -> Op:
     slots = ", ".join(f"{{{i}}}" for i in range(arity))
     spelled = name.replace("_", r"\_")
-    return Op(name, arity, text=f"{name}({slots})", latex=rf"\operatorname{{{spelled}}}\left({slots}\right)", expand=expand)
+    return Op(name, arity, text=f"{name}({slots})", latex=rf"\operatorname{{{{{spelled}}}}}\left({slots}\right)", expand=expand)
 
 
 _ROWS = (

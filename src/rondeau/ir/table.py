@@ -37,11 +37,11 @@ def table(cell: Cell, **sizes: int) -> str:
     Example:
         >>> from rondeau.cells import elman
         >>> print(table(elman(), input=3, hidden=5))
-        parameter  gates  shape   numbers  starts
-        W          -      5 x 3        15  glorot 1
-        U          -      5 x 5        25  orthogonal 1
-        b          -      5             5  zeros
-        total                          45
+        parameter  gates  shape  numbers  starts
+        W          -      5 x 3       15  glorot 1
+        U          -      5 x 5       25  orthogonal 1
+        b          -      5            5  zeros
+        total                         45
     """
     rows = [("parameter", "gates", "shape", "numbers", "starts")]
     rows += [_row(p, sizes) for p in cell.parameters]

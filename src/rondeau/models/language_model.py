@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rondeau.cells import get
+from rondeau.data import Tokenizer
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 from rondeau.nn import Recurrent, Stack
@@ -172,6 +173,11 @@ def _written(
             yield token
             logits, state = model(torch.tensor([[token]]), state)
     model.train(training)
+
+
+def beginning(tokenizer: Tokenizer) -> Tensor:
+    """What to begin with when there is no prompt: a new line, or the first token where the text had no lines."""
+    return torch.zeros(1, dtype=torch.int64) if tokenizer.unknowns("\n") else tokenizer.encode("\n")
 
 
 def choose(

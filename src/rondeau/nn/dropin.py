@@ -43,7 +43,7 @@ class _DropIn(nn.RNNBase):
         state = self._given(hx, x, batched)
         self._check(input, state)
         y, last = self._layers(x, state, None)
-        y = y if self.batch_first else y.transpose(0, 1)
+        y = y if self.batch_first else y.transpose(0, 1).contiguous()
         if batched:
             return y, self._public(last)
         return y.squeeze(0 if self.batch_first else 1), self._public(tuple(value.squeeze(1) for value in last))
@@ -93,7 +93,7 @@ class _DropIn(nn.RNNBase):
                 y, after = self._direction(x, tuple(v[index] for v in state), lengths, layer, direction == 1)
                 outputs.append(y)
                 last.append(after)
-            x = outputs[0] if directions == 1 else torch.cat(outputs, -1)
+            x = outputs[0] if directions == 1 else torch.cat([y.transpose(0, 1) for y in outputs], -1).transpose(0, 1)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = self._dropped(x, lengths)
         return x, tuple(torch.stack(values) for values in zip(*last))

@@ -1,0 +1,139 @@
+"""The command as a person meets it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TEXT = "to be or not to be, that is the question. " * 60
+QUICK = ["--steps", "8", "--hidden", "12", "--embedding", "6", "--batch", "3", "--window", "8"]
+
+
+def rondeau(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from rondeau.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "text.txt").write_text(TEXT)
+    done = rondeau("train", "text.txt", *QUICK, "--run", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "10-gram" in done.stdout and "rondeau sample run" in done.stdout and "lstm " in done.stdout
+    return folder
+
+
+def test_sample(place: Path) -> None:
+    done = rondeau("sample", "run", "--prompt", "to be", "--length", "30", "--seed", "1", "--count", "2", cwd=place)
+    assert done.returncode == 0 and done.stdout.startswith("to be") and "-----" in done.stdout
+    again = rondeau("sample", "run", "--prompt", "to be", "--length", "30", "--seed", "1", "--count", "2", cwd=place)
+    assert again.stdout == done.stdout
+
+
+def test_evaluate(place: Path) -> None:
+    done = rondeau("evaluate", "run", "text.txt", "--json", cwd=place)
+    figures = json.loads(done.stdout)
+    assert figures["tokens"] == len(TEXT) and figures["unknowns"] == 0
+    assert figures["bits_per_byte"] == pytest.approx(figures["bits_per_token"])
+    assert "perplexity" in rondeau("evaluate", "run", "text.txt", cwd=place).stdout
+
+
+def test_json_config_and_overwriting(place: Path) -> None:
+    (place / "c.toml").write_text('hidden = 10\ncell = "gru"\nsteps = 4\nbatch = 3\nwindow = 8\n')
+    call = ["train", "text.txt", "--config", "c.toml", "--cell", "min_gru", "--run", "second", "--json", "--no-baselines"]
+    done = rondeau(*call, cwd=place)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert any("held_out" in row for row in rows)
+    assert 'cell = "min_gru"' in (place / "second" / "config.toml").read_text()
+    refused = rondeau(*call, cwd=place)
+    assert refused.returncode == 2 and "exists already" in refused.stderr and refused.stderr.count("\n") == 1
+    assert rondeau(*call, "--overwrite", cwd=place).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "nowhere.txt"], "no file, folder or corpus"),
+        (["train", "empty.txt"], "holds no text"),
+        (["train", "one.txt"], "too few to hold out"),
+        (["train", "short.txt"], "too few for"),
+        (["train", "latin.txt"], "--encoding"),
+        (["train", "binary"], "binary file"),
+        (["train", "text.txt", "--cell", "lsmt"], "did you mean"),
+        (["train", "text.txt", "--hidden", "0"], "hidden is at least 1"),
+        (["train", "text.txt", "--steps", "1", "--epochs", "1"], "give one of"),
+        (["train", "text.txt", "--config", "none.toml"], "cannot be read"),
+        (["train", "text.txt", "--config", "bad.toml"], "no setting 'hiden'"),
+        (["sample", "nowhere"], "there is no run folder"),
+        (["sample", "."], "is missing"),
+        (["sample", "run", "--prompt", "Ω"], "'Ω' at position 0"),
+        (["sample", "run", "--prompt", ""], "prompt is empty"),
+        (["sample", "run", "--temperature", "-1"], "temperature is 0"),
+        (["sample", "run", "--temperature", "nan"], "temperature is 0"),
+        (["sample", "run", "--length", "0"], "at least 1"),
+        (["sample", "run", "--count", "0"], "count is at least 1"),
+        (["evaluate", "run", "greek.txt"], "does not occur"),
+        (["resume", "nowhere"], "there is no run folder"),
+        (["show", "grru"], "did you mean"),
+        (["show", "gru", "--as", "poem"], "text, latex, table or bibtex"),
+    ],
+)
+def test_bad_input_gets_one_line_and_status_2(place: Path, arguments: list[str], message: str) -> None:
+    (place / "empty.txt").write_text("")
+    (place / "one.txt").write_text("a")
+    (place / "short.txt").write_text("ab" * 40)
+    (place / "latin.txt").write_bytes("é".encode("latin-1") * 50)
+    (place / "binary").write_bytes(b"\x7fELF\0\0\0")
+    (place / "bad.toml").write_text("hiden = 3\n")
+    (place / "greek.txt").write_text("ΩΩΩ")
+    done = rondeau(*arguments, cwd=place)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not list(place.glob("runs/*"))
+
+
+def test_temperature_zero_is_greedy(place: Path) -> None:
+    calls = [rondeau("sample", "run", "--temperature", "0", "--length", "20", cwd=place).stdout for _ in range(2)]
+    assert calls[0] == calls[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+def test_ctrl_c_saves_and_says_how_to_go_on(place: Path) -> None:
+    call = [
+        sys.executable,
+        "-c",
+        "from rondeau.cli import main; main()",
+        "train",
+        "text.txt",
+        *QUICK[2:],
+        "--minutes",
+        "5",
+        "--run",
+        "cut",
+    ]
+    process = subprocess.Popen(call, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 60
+    while time.time() < deadline and not (place / "cut" / "metrics.jsonl").exists():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0 and "rondeau resume cut" in error
+    assert json.loads((place / "cut" / "manifest.json").read_text())["step"] > 0
+
+
+def test_cells_and_show(place: Path) -> None:
+    listed = rondeau("cells", cwd=place).stdout
+    assert "peephole_lstm" in listed and "Gers" in listed
+    assert json.loads(rondeau("cells", "--json", cwd=place).stdout.splitlines()[0])["name"] == "elman"
+    for form, expected in (("text", "h[t] ="), ("latex", r"\begin{aligned}"), ("table", "total"), ("bibtex", "@misc")):
+        assert expected in rondeau("show", "gru", "--as", form, cwd=place).stdout
+    assert rondeau("--version", cwd=place).stdout.strip()

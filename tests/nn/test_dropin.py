@@ -1,0 +1,168 @@
+"""The drop-ins against torch.nn: the same numbers for random configurations, and better manners where PyTorch errs."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.utils import parametrizations, weight_norm
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from rondeau import nn
+
+KINDS = ["LSTM", "GRU", "RNN"]
+
+
+class Trial:
+    """One random configuration, drawn from a seed, and its two modules."""
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self.kind, self.draw = kind, random.Random(f"{kind}{seed}")
+        pick = self.draw
+        self.input, self.hidden = pick.randint(1, 9), pick.randint(2, 9)
+        self.options: dict[str, Any] = {
+            "num_layers": pick.randint(1, 3),
+            "bidirectional": pick.random() < 0.5,
+            "batch_first": pick.random() < 0.5,
+            "bias": pick.random() < 0.8,
+            "dtype": pick.choice([torch.float32, torch.float64]),
+        }
+        if self.options["num_layers"] > 1:
+            self.options["dropout"] = pick.choice([0.0, 0.3])
+        if kind == "LSTM" and pick.random() < 0.3:
+            self.options["proj_size"] = pick.randint(1, self.hidden - 1)
+        if kind == "RNN":
+            self.options["nonlinearity"] = pick.choice(["tanh", "relu"])
+        self.form = pick.choice(["batch", "unbatched", "packed", "sorted", "strided"])
+        self.with_state = pick.random() < 0.5
+        self.batch, self.time, self.seed = pick.randint(1, 5), pick.randint(1, 8), seed
+
+    def module(self, package) -> Any:
+        torch.manual_seed(self.seed)
+        return getattr(package, self.kind)(self.input, self.hidden, **self.options)
+
+    def inputs(self) -> tuple[Tensor, list[Tensor]]:
+        torch.manual_seed(self.seed + 1)
+        dtype, batched = self.options["dtype"], self.form != "unbatched"
+        lead = [self.batch, self.time] if self.options["batch_first"] else [self.time, self.batch]
+        if self.form == "unbatched":
+            lead = [self.time]
+        x = torch.randn(*lead, 2 * self.input, dtype=dtype)
+        x = x[..., ::2] if self.form == "strided" else x[..., : self.input].contiguous()
+        rows = self.options["num_layers"] * (2 if self.options["bidirectional"] else 1)
+        widths = [self.options.get("proj_size") or self.hidden, *([self.hidden] if self.kind == "LSTM" else [])]
+        shape = [rows, self.batch] if batched else [rows]
+        states = [torch.randn(*shape, width, dtype=dtype) for width in widths] if self.with_state else []
+        return x.detach().requires_grad_(), [s.requires_grad_() for s in states]
+
+    def run(self, package) -> list[Tensor]:
+        """Outputs, states and all gradients."""
+        module, (x, states) = self.module(package), self.inputs()
+        hx: Any = (tuple(states) if self.kind == "LSTM" else states[0]) if states else None
+        torch.manual_seed(99)
+        if self.form in ("packed", "sorted"):
+            lengths = torch.tensor([random.Random(i + self.seed).randint(1, self.time) for i in range(self.batch)])
+            lengths = lengths.sort(descending=True).values if self.form == "sorted" else lengths
+            given = pack_padded_sequence(x, lengths, self.options["batch_first"], enforce_sorted=self.form == "sorted")
+            y, last = module(given, hx)
+            y = y.data
+        else:
+            y, last = module(x, hx)
+        outputs = [y, *(last if self.kind == "LSTM" else [last])]
+        torch.manual_seed(5)
+        torch.autograd.backward(outputs, [torch.randn(o.shape, dtype=o.dtype) for o in outputs])
+        return [*outputs, *(leaf.grad for leaf in (x, *states, *module.parameters()))]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_configurations_agree(kind: str) -> None:
+    for seed in range(60):
+        trial = Trial(kind, seed)
+        for ours, theirs in zip(trial.run(nn), trial.run(torch.nn), strict=True):
+            torch.testing.assert_close(ours, theirs, msg=lambda m, t=trial: f"{t.kind} {t.options} {t.form}: {m}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_state_dicts_and_initial_weights_are_pytorchs(kind: str) -> None:
+    trial = Trial(kind, 3)
+    ours, theirs = trial.module(nn), trial.module(torch.nn)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters()))
+    theirs.load_state_dict(ours.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    assert repr(ours) == repr(theirs)
+    assert len(ours.all_weights) == len(theirs.all_weights)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_outputs_can_be_viewed_where_pytorchs_can(kind: str, bidirectional: bool) -> None:
+    module = getattr(nn, kind)(3, 4, bidirectional=bidirectional)
+    assert module(torch.zeros(5, 2, 3))[0].view(10, -1).shape == (10, 8 if bidirectional else 4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_are_of_pytorchs_kinds(kind: str) -> None:
+    ours, theirs = getattr(nn, kind)(3, 4), getattr(torch.nn, kind)(3, 4)
+    h = torch.zeros(1, 2, 4)
+    state = (lambda v: (v, v)) if kind == "LSTM" else (lambda v: v)
+    calls = [
+        (torch.zeros(5),),
+        (torch.zeros(5, 2, 7),),
+        (torch.zeros(5, 2, 3), state(torch.zeros(1, 3, 4))),
+        (torch.zeros(5, 2, 3), state(torch.zeros(2, 4))),
+        (torch.zeros(5, 3), state(h)),
+    ]
+    for call in calls:
+        with pytest.raises((RuntimeError, ValueError, AssertionError)) as expected:
+            theirs(*call)
+        with pytest.raises(expected.type):
+            ours(*call)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_single_steps_agree_and_malformed_states_are_errors(kind: str) -> None:
+    torch.manual_seed(1)
+    ours = getattr(nn, f"{kind}Cell")(3, 4)
+    theirs = getattr(torch.nn, f"{kind}Cell")(3, 4)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 3)
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours(x[0]), theirs(x[0]))
+    pair = (lambda v: (v, v)) if kind == "LSTM" else (lambda v: v)
+    for bad in (pair(torch.zeros(2, 5)), pair(torch.zeros(3, 4)), "state", pair(torch.zeros(2, 4).double())):
+        with pytest.raises(RuntimeError):
+            ours(x, bad)
+    if kind == "LSTM":
+        with pytest.raises(RuntimeError, match="tuple"):
+            ours(x, (torch.zeros(2, 4),))
+        with pytest.raises(RuntimeError, match="tuple"):
+            ours(x, torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize("norm", [weight_norm, parametrizations.weight_norm])
+@pytest.mark.parametrize("kind", KINDS)
+def test_copies_after_weight_norm(kind: str, norm) -> None:
+    module = norm(getattr(nn, kind)(3, 4), "weight_hh_l0")
+    x = torch.randn(5, 2, 3)
+    before = module(x)[0]
+    twin = copy.deepcopy(module)
+    torch.testing.assert_close(twin(x)[0], before)
+    before.sum().backward()
+    assert any(p.grad is not None for n, p in module.named_parameters() if "weight_hh_l0" in n or "original" in n)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_vmap_and_forward_mode_work(kind: str) -> None:
+    module, x = getattr(nn, kind)(3, 4), torch.randn(2, 5, 2, 3)
+    parameters = dict(module.named_parameters())
+    together = torch.vmap(lambda v: torch.func.functional_call(module, parameters, (v,))[0])(x)
+    torch.testing.assert_close(together[1], module(x[1])[0])
+    tangent = torch.randn_like(x[0])
+    y, forward = torch.func.jvp(lambda v: module(v)[0], (x[0],), (tangent,))
+    step = 1e-3
+    torch.testing.assert_close(forward, (module(x[0] + step * tangent)[0] - y) / step, rtol=0.05, atol=0.01)

@@ -1,0 +1,115 @@
+"""Recurrent, Stack, Bidirectional and what goes between."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+import torch
+
+from rondeau import InputError, cells, nn
+from rondeau.cells import ALL
+
+EXTRA = {"projection": 3, "output": 4, "context": 2}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_cell_is_a_module(name: str) -> None:
+    cell = ALL[name]
+    sizes = {size: EXTRA[size] for size in cell.sizes if size in EXTRA}
+    layer = nn.Recurrent(name, 5, 12, **sizes)
+    context = {c.name: torch.ones(2, 7, 1) if c.per == "step" else torch.ones(2, 2) for c in cell.contexts}
+    y, state = layer(torch.randn(2, 7, 5), lengths=[7, 3], context=context)
+    assert y.shape == (2, 7, layer.output_size) and len(state) == len(cell.states)
+    y.sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+    twin = copy.deepcopy(layer).eval()
+    layer.eval()
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    twin.load_state_dict(torch.load(file))
+    x = torch.randn(2, 7, 5)
+    torch.testing.assert_close(twin(x, context=context)[0], layer(x, context=context)[0])
+    assert cell.name in repr(layer)
+
+
+def test_initial_weights_are_the_cells() -> None:
+    layer = nn.Recurrent("lstm", 6, 8)
+    U = layer.U.detach().chunk(4)
+    for block in U:
+        torch.testing.assert_close(block @ block.T, torch.eye(8), atol=1e-5, rtol=1e-5)
+    assert layer.b.detach().chunk(4)[1].eq(1).all() and not layer.b.detach().chunk(4)[0].any()
+
+
+def test_masks_are_drawn_while_training_only() -> None:
+    layer, x = nn.Recurrent(cells.dropout(cells.lstm(), 0.5), 3, 16), torch.randn(2, 4, 3)
+    assert not torch.equal(layer(x)[0], layer(x)[0])
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(x)[0])
+
+
+def test_initial_states() -> None:
+    learned = nn.Recurrent("gru", 3, 4, initial="learned")
+    y, _ = learned(torch.randn(2, 3, 3))
+    y.sum().backward()
+    assert learned.start[0].grad is not None and learned.start[0].grad.any()
+    normal = nn.Recurrent("gru", 3, 4, initial="normal")
+    assert not torch.equal(normal(torch.zeros(1, 1, 3))[0], normal(torch.zeros(1, 1, 3))[0])
+
+
+def test_a_step_goes_on_where_a_scan_ended() -> None:
+    layer, x = nn.Recurrent("peephole_lstm", 3, 4), torch.randn(2, 5, 3)
+    whole, _ = layer(x)
+    _, state = layer(x[:, :4])
+    torch.testing.assert_close(layer.step(x[:, 4], state)[0], whole[:, 4])
+
+
+def test_a_stack_hands_out_its_states() -> None:
+    stack = nn.Stack(nn.Skip(nn.Recurrent("gru", 3, 4)), torch.nn.Dropout(0.0), nn.Residual(nn.Recurrent("lstm", 7, 7)))
+    x = torch.randn(2, 6, 3)
+    whole, state = stack(x, lengths=[6, 2])
+    assert [len(part) for part in state] == [1, 2]
+    first, between = stack(x[:, :3])
+    second, _ = stack(x[:, 3:], between)
+    torch.testing.assert_close(torch.cat([first, second], 1)[0], whole[0])
+    assert [len(part) for part in stack.initial_state(2)] == [1, 2]
+    with pytest.raises(InputError, match="tuple of 2 entries"):
+        stack(x, state[:1])
+
+
+def test_bidirectional_is_safe_on_padding() -> None:
+    both = nn.Bidirectional(nn.Recurrent("gru", 3, 4), nn.Recurrent("gru", 3, 4, reverse=True))
+    x = torch.randn(2, 6, 3)
+    y, _ = both(x, lengths=[6, 2])
+    torch.testing.assert_close(y[1:, :2], both(x[1:, :2])[0])
+    theirs = nn.GRU(3, 4, batch_first=True, bidirectional=True)
+    assert theirs(x)[0].shape == y.shape
+    with pytest.raises(InputError, match="reverse=True"):
+        nn.Bidirectional(nn.Recurrent("gru", 3, 4), nn.Recurrent("gru", 3, 4))
+
+
+def test_sequence_dropout_has_one_mask_a_sequence() -> None:
+    drop = nn.SequenceDropout(0.5)
+    y = drop(torch.ones(3, 10, 8))
+    assert all(torch.equal(y[:, t], y[:, 0]) for t in range(10)) and set(y.unique().tolist()) == {0.0, 2.0}
+    assert torch.equal(drop.eval()(y), y)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Recurrent("gru", 3, 0), "positive whole number"),
+        (lambda: nn.Recurrent("gru", 3, 4, projection=2), "no size 'projection'"),
+        (lambda: nn.Recurrent("projected_lstm", 3, 4), "needs the size 'projection'"),
+        (lambda: nn.Recurrent("clockwork", 3, 6), "choose a size that divides"),
+        (lambda: nn.Recurrent("gru", 3, 4, initial="random"), "zeros, learned or normal"),
+        (lambda: nn.Recurrent("grru", 3, 4), "did you mean"),
+        (lambda: nn.SequenceDropout(1.0), "up to but not including 1"),
+        (lambda: nn.Residual(nn.Recurrent("gru", 3, 4))(torch.zeros(1, 1, 3)), "keeps the number of features"),
+    ],
+)
+def test_wrong_settings_are_explained(make, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
