@@ -12,8 +12,8 @@ demo: $(VENV)/.demo
 	$(BIN)/rondeau sample $(RUN) --length 1500 --prompt "ROMEO." --temperature 0.8
 
 test: $(VENV)/.test
-	$(BIN)/python -m ruff check src tests benchmarks
-	$(BIN)/python -m ruff format --check src tests benchmarks
+	$(BIN)/python -m ruff check src tests benchmarks docs
+	$(BIN)/python -m ruff format --check src tests benchmarks docs
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest
 

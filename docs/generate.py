@@ -1,0 +1,78 @@
+"""Writes docs/commands.md and docs/api.md from the code: ``python docs/generate.py``. A test holds them against it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from rondeau.cli import app
+
+PACKAGES = (
+    "rondeau",
+    "rondeau.ir",
+    "rondeau.cells",
+    "rondeau.engine",
+    "rondeau.nn",
+    "rondeau.data",
+    "rondeau.models",
+    "rondeau.train",
+)
+HERE = Path(__file__).parent
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    lines = ["# Commands", "", "Written by `python docs/generate.py` from the commands' own help.", ""]
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        lines += [f"## rondeau {name}", "", (command.help or "").split("\n\nExample:")[0].strip(), "", "| | |", "|---|---|"]
+        lines += [f"| {_names(item)} | {_help(item)} |" for item in command.params if item.name != "help"]
+        if "Example:" in (command.help or ""):
+            lines += ["", "```sh", command.help.split("Example:")[1].strip(), "```"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _names(item: object) -> str:
+    options = [*getattr(item, "opts", ()), *getattr(item, "secondary_opts", ())]
+    shown = [f"`{option}`" for option in options] if options[0].startswith("-") else [f"`{options[0].upper()}`"]
+    return " ".join(shown)
+
+
+def _help(item: object) -> str:
+    default = getattr(item, "default", None)
+    plain = isinstance(default, (str, int, float)) and not isinstance(default, bool)
+    return (getattr(item, "help", None) or "") + (f" (default {default})" if plain else "")
+
+
+def api() -> str:
+    """Every public name with its signature and the first sentence of its docstring."""
+    lines = ["# API", "", "Written by `python docs/generate.py` from the docstrings, which say more: `help(rondeau.scan)`.", ""]
+    for package in PACKAGES:
+        module = importlib.import_module(package)
+        lines += [f"## {package}", "", (module.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "), ""]
+        lines += [*_entries(package), ""]
+    return "\n".join(lines)
+
+
+def _entries(package: str) -> Iterator[str]:
+    module = importlib.import_module(package)
+    for name in sorted(module.__all__, key=str.lower):
+        value = getattr(module, name)
+        if inspect.ismodule(value) or name.startswith("__"):
+            continue
+        own = callable(value) and getattr(value, "__doc__", None)
+        summary = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ") if own else _constant(value)
+        yield f"- `{name}`: {summary}"
+
+
+def _constant(value: object) -> str:
+    return f"a table of {len(value)} entries" if hasattr(value, "__len__") else type(value).__name__
+
+
+if __name__ == "__main__":
+    (HERE / "commands.md").write_text(commands(), encoding="utf-8")
+    (HERE / "api.md").write_text(api(), encoding="utf-8")
