@@ -75,8 +75,11 @@ def test_a_stack_hands_out_its_states() -> None:
     second, _ = stack(x[:, 3:], between)
     torch.testing.assert_close(torch.cat([first, second], 1)[0], whole[0])
     assert [len(part) for part in stack.initial_state(2)] == [1, 2]
-    with pytest.raises(InputError, match="tuple of 2 entries"):
-        stack(x, state[:1])
+    for bad in (state[:1], 3, torch.zeros(2, 2, 4)):
+        with pytest.raises(InputError, match="tuple of 2 entries"):
+            stack(x, bad)
+    with pytest.raises(InputError, match="use Recurrent"):
+        nn.Stack(nn.LSTM(3, 4))(x)
 
 
 def test_bidirectional_is_safe_on_padding() -> None:
@@ -86,8 +89,55 @@ def test_bidirectional_is_safe_on_padding() -> None:
     torch.testing.assert_close(y[1:, :2], both(x[1:, :2])[0])
     theirs = nn.GRU(3, 4, batch_first=True, bidirectional=True)
     assert theirs(x)[0].shape == y.shape
-    with pytest.raises(InputError, match="reverse=True"):
-        nn.Bidirectional(nn.Recurrent("gru", 3, 4), nn.Recurrent("gru", 3, 4))
+    with pytest.raises(InputError, match="tuple of 2 entries"):
+        both(x, torch.zeros(3, 2, 4))
+
+
+def test_both_directions_are_asked_of_stacks_too() -> None:
+    def deep(reverse: bool) -> nn.Stack:
+        layers = (nn.Recurrent("gru", 3, 4, reverse=reverse), nn.Skip(nn.Recurrent("gru", 4, 4, reverse=reverse)))
+        return nn.Stack(layers[0], torch.nn.Tanh(), layers[1])
+
+    x = torch.randn(2, 6, 3)
+    y, _ = nn.Bidirectional(deep(False), deep(True))(x, lengths=[6, 2])
+    assert y.shape == (2, 6, 16) and not y[1, 2:, 4:8].any()
+    for wrong in ((False, False), (True, True), (True, False)):
+        for make in (deep, lambda reverse: nn.Recurrent("gru", 3, 4, reverse=reverse)):
+            with pytest.raises(InputError, match="reverse=True"):
+                nn.Bidirectional(make(wrong[0]), make(wrong[1]))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_layers_of_any_precision_start_with_the_same_weights(dtype: torch.dtype) -> None:
+    torch.manual_seed(3)
+    single = nn.Recurrent("lstm", 3, 4)
+    torch.manual_seed(3)
+    layer = nn.Recurrent("lstm", 3, 4, dtype=dtype)
+    assert {p.dtype for p in layer.parameters()} == {dtype}
+    if dtype.itemsize < 4:
+        assert all(torch.equal(a, b.to(dtype)) for a, b in zip(layer.parameters(), single.parameters()))
+
+
+def test_a_layer_survives_pickle_and_its_clip_can_be_set_later() -> None:
+    layer, x = nn.Recurrent("peephole_lstm", 3, 4, initial="learned"), torch.randn(2, 5, 3)
+    file = io.BytesIO()
+    torch.save(layer, file)
+    file.seek(0)
+    twin = torch.load(file, weights_only=False)
+    assert torch.equal(twin(x)[0], layer(x)[0]) and twin.cell == layer.cell
+    (whole,) = torch.autograd.grad(layer(x)[0].sum(), layer.U)
+    layer.clip = 1e-3
+    (clipped,) = torch.autograd.grad(layer(x)[0].sum(), layer.U)
+    assert clipped.norm() < whole.norm()
+
+
+@pytest.mark.parametrize("bad", [[1.0], torch.zeros(5, 3), torch.zeros(3), torch.zeros(1, 2, 5, 3)])
+def test_a_wrong_input_is_explained(bad) -> None:
+    for name in ("gru", "dropout_lstm"):
+        with pytest.raises(InputError, match="x"):
+            nn.Recurrent(name, 3, 4)(bad)
+    with pytest.raises(InputError, match=r"\(batch, input\)"):
+        nn.Recurrent("dropout_lstm", 3, 4).step(torch.zeros(1, 5, 3))
 
 
 def test_sequence_dropout_has_one_mask_a_sequence() -> None:

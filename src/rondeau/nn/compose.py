@@ -19,10 +19,20 @@ def is_recurrent(layer: nn.Module) -> bool:
     return callable(getattr(layer, "initial_state", None))
 
 
+def _parts(state: Any, count: int, owner: str, part: str) -> Sequence[Any]:
+    """The entries of a composed state; one None each when no state is given."""
+    if state is None:
+        return [None] * count
+    if not isinstance(state, (tuple, list)) or len(state) != count:
+        got = len(state) if isinstance(state, (tuple, list)) else type(state).__name__
+        raise InputError(f"the state of this {owner} is a tuple of {count} entries, one a {part}; got {got}")
+    return state
+
+
 class Stack(nn.Sequential):
     """Layers one above another. Plain modules (dropout, normalisation, linear maps) may stand between recurrent ones.
 
-    The state is a tuple with one entry for each recurrent layer, in order.
+    The state is a tuple with one entry for each recurrent layer, in order; plain modules have none, and see only the output.
 
     Example:
         >>> from rondeau.nn import Recurrent
@@ -37,6 +47,12 @@ class Stack(nn.Sequential):
         """The recurrent layers, in order."""
         return [layer for layer in self if is_recurrent(layer)]
 
+    @property
+    def reverse(self) -> bool | None:
+        """Whether time runs backward in its layers; None when they differ."""
+        ways = {_reverse(layer) for layer in self.recurrent}
+        return ways.pop() if len(ways) == 1 else None
+
     def initial_state(self, batch: int) -> tuple[Any, ...]:
         """The recurrent layers' initial states."""
         return tuple(layer.initial_state(batch) for layer in self.recurrent)
@@ -45,29 +61,40 @@ class Stack(nn.Sequential):
         """Runs all layers; ``(y, state)``.
 
         Raises:
-            InputError: the state has not one entry for each recurrent layer.
+            InputError: the state has not one entry for each recurrent layer, or a plain module returns no tensor.
         """
-        count = len(self.recurrent)
-        if state is not None and len(state) != count:
-            raise InputError(f"the state of this stack is a tuple of {count} entries, one a recurrent layer; got {len(state)}")
-        before = iter(state if state is not None else [None] * count)
+        before = iter(_parts(state, len(self.recurrent), "stack", "recurrent layer"))
         after = []
         for layer in self:
             if is_recurrent(layer):
                 x, last = layer(x, next(before), lengths=lengths)
                 after.append(last)
             else:
-                x = layer(x)
+                x = _plain(layer, x)
         return x, tuple(after)
+
+
+def _plain(layer: nn.Module, x: Tensor) -> Tensor:
+    y = layer(x)
+    if not isinstance(y, Tensor):
+        name = type(layer).__name__
+        raise InputError(f"{name} in a stack returns a {type(y).__name__}, not a tensor; for a recurrent layer use Recurrent")
+    return y
+
+
+def _reverse(layer: nn.Module) -> bool | None:
+    """Whether a layer runs backward; None when it cannot say."""
+    return getattr(layer, "reverse", None)
 
 
 class Bidirectional(nn.Module):
     """Two layers over the same sequence, the second from its end to its start; their outputs side by side.
 
-    ``backward_layer`` must run in reverse itself: ``Recurrent(..., reverse=True)``. The state is the pair of states.
+    ``backward_layer`` must run in reverse itself: ``Recurrent(..., reverse=True)``, or a stack of such. The state is the pair
+    of states. A layer of another kind that has no ``reverse`` is taken as it is.
 
     Raises:
-        InputError: the second layer does not run in reverse, or the first does.
+        InputError: the second layer does not run in reverse, or the first does; or a state is not a pair.
 
     Example:
         >>> from rondeau.nn import Recurrent
@@ -78,7 +105,7 @@ class Bidirectional(nn.Module):
 
     def __init__(self, forward_layer: nn.Module, backward_layer: nn.Module) -> None:
         super().__init__()
-        if getattr(forward_layer, "reverse", False) or not getattr(backward_layer, "reverse", True):
+        if _reverse(forward_layer) is True or _reverse(backward_layer) is False:
             raise InputError("a bidirectional layer takes one that runs forward and one made with reverse=True, in this order")
         self.forward_layer, self.backward_layer = forward_layer, backward_layer
 
@@ -88,7 +115,7 @@ class Bidirectional(nn.Module):
 
     def forward(self, x: Tensor, state: Any = None, *, lengths: Lengths = None) -> tuple[Tensor, tuple[Any, Any]]:
         """Runs both; ``(y, state)`` with y (batch, time, both outputs)."""
-        ahead, behind = state if state is not None else (None, None)
+        ahead, behind = _parts(state, 2, "bidirectional layer", "direction")
         y, ahead = self.forward_layer(x, ahead, lengths=lengths)
         z, behind = self.backward_layer(x, behind, lengths=lengths)
         return torch.cat([y, z], -1), (ahead, behind)
@@ -100,6 +127,11 @@ class Skip(nn.Module):
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
+
+    @property
+    def reverse(self) -> bool | None:
+        """Whether time runs backward in the layer; None when it cannot say."""
+        return _reverse(self.layer)
 
     def initial_state(self, batch: int) -> Any:
         """The layer's initial state."""

@@ -24,11 +24,12 @@ DRAW: dict[str, Callable[..., Tensor]] = {
 
 def draw(parameter: Parameter, sizes: Mapping[str, int], *, dtype: torch.dtype | None = None) -> Tensor:
     """The initial value of a packed parameter (gates * rows[, columns]), each gate's block drawn by itself, on the CPU."""
-    value = torch.empty(parameter.shape(sizes), dtype=dtype)
+    wanted = dtype or torch.get_default_dtype()
+    value = torch.empty(parameter.shape(sizes), dtype=torch.promote_types(wanted, torch.float32))  # half has no QR
     rows = parameter.rows.bind(sizes)
     for index, gate in enumerate(parameter.gates):
         _fill(value[index * rows : (index + 1) * rows], parameter.init.gate(gate), sizes)
-    return value
+    return value.to(wanted)
 
 
 def _fill(block: Tensor, init: Initial, sizes: Mapping[str, int]) -> None:

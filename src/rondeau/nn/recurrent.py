@@ -106,7 +106,8 @@ class Recurrent(nn.Module):
 
         For time-major data give ``x.transpose(0, 1)``: no copy is made.
         """
-        if state is None and x.dim() == 3:
+        sound = isinstance(x, Tensor) and x.dim() == 3  # else scan says what is wrong
+        if state is None and sound:
             state = self.initial_state(x.shape[0])
         return scan(
             self.cell,
@@ -116,7 +117,7 @@ class Recurrent(nn.Module):
             lengths=lengths,
             reverse=self.reverse,
             context=context,
-            masks=self._masks(x, x.shape[:2]),
+            masks=self._masks(x, x.shape[:2]) if sound else None,
             clip=self.clip,
             trace=trace,
             backend=self.backend,
@@ -126,8 +127,9 @@ class Recurrent(nn.Module):
         self, x: Tensor, state: States | Tensor | None = None, *, context: Tensor | Mapping[str, Tensor] | None = None
     ) -> Any:
         """One step over x (batch, input): ``(y, state)``."""
-        given = self.initial_state(x.shape[0]) if state is None else state
-        masks = self._masks(x, (x.shape[0], 1))
+        sound = isinstance(x, Tensor) and x.dim() == 2  # else step says what is wrong
+        given = self.initial_state(x.shape[0]) if state is None and sound else state
+        masks = self._masks(x, (x.shape[0], 1)) if sound else {}
         flat = {name: m.squeeze(1) if m.dim() == 3 else m for name, m in masks.items()}
         return step(self.cell, self.params, x, given, context=context, masks=flat, backend=self.backend)
 
