@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import io
 import random
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrizations, weight_norm
+from torch.nn.utils import parametrizations, parametrize, prune, weight_norm
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from rondeau import nn
@@ -125,7 +126,7 @@ def test_errors_are_of_pytorchs_kinds(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_single_steps_agree_and_malformed_states_are_errors(kind: str) -> None:
+def test_single_steps_agree(kind: str) -> None:
     torch.manual_seed(1)
     ours = getattr(nn, f"{kind}Cell")(3, 4)
     theirs = getattr(torch.nn, f"{kind}Cell")(3, 4)
@@ -133,15 +134,41 @@ def test_single_steps_agree_and_malformed_states_are_errors(kind: str) -> None:
     x = torch.randn(2, 3)
     torch.testing.assert_close(ours(x), theirs(x))
     torch.testing.assert_close(ours(x[0]), theirs(x[0]))
-    pair = (lambda v: (v, v)) if kind == "LSTM" else (lambda v: v)
-    for bad in (pair(torch.zeros(2, 5)), pair(torch.zeros(3, 4)), "state", pair(torch.zeros(2, 4).double())):
-        with pytest.raises(RuntimeError):
-            ours(x, bad)
-    if kind == "LSTM":
-        with pytest.raises(RuntimeError, match="tuple"):
-            ours(x, (torch.zeros(2, 4),))
-        with pytest.raises(RuntimeError, match="tuple"):
-            ours(x, torch.zeros(2, 4))
+
+
+MALFORMED = [
+    (torch.zeros(2, 5), RuntimeError), (torch.zeros(3, 4), RuntimeError), (torch.zeros(1, 4), RuntimeError),
+    (torch.zeros(4), RuntimeError), (torch.zeros(0), RuntimeError), (torch.zeros(2, 4).double(), RuntimeError),
+    (torch.zeros(2, 4).long(), RuntimeError), (torch.zeros(1, 2, 4), ValueError), (torch.zeros(()), ValueError),
+    ("state", TypeError), (3, TypeError), (None, TypeError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bad", "kind_of_error"), MALFORMED, ids=lambda v: str(getattr(v, "shape", v)))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_malformed_state_of_a_single_step_is_an_error(kind: str, bad: Any, kind_of_error: type[Exception]) -> None:
+    """The classes are PyTorch's for wrong shapes and types, written out because PyTorch itself may not survive the call."""
+    step, x, good = getattr(nn, f"{kind}Cell")(3, 4), torch.randn(2, 3), torch.zeros(2, 4)
+    states = [(bad, good), (good, bad), (bad, bad), [good, bad]] if kind == "LSTM" else [bad]
+    for state in states if bad is not None or kind == "LSTM" else []:
+        with pytest.raises(kind_of_error, match=f"{kind}Cell: "):
+            step(x, state)
+
+
+@pytest.mark.parametrize(("name", "lone"), [("LSTM", RuntimeError), ("LSTMCell", TypeError)])
+def test_a_pair_of_states_is_asked_for(name: str, lone: type[Exception]) -> None:
+    module, x, h = getattr(nn, name)(3, 4), torch.randn(5, 2, 3), torch.zeros(1, 2, 4)
+    x, h = (x, h) if name == "LSTM" else (x[0], h[0])
+    for bad, error in ((h, lone), ((h,), RuntimeError), ((h, h, h), RuntimeError), ("ab", TypeError), ({}, TypeError)):
+        with pytest.raises(error, match="tuple"):
+            module(x, bad)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_of_another_type_is_an_error(kind: str) -> None:
+    module, bad = getattr(nn, kind)(3, 4), torch.zeros(1, 2, 4).double()
+    with pytest.raises(RuntimeError, match="float64"):
+        module(torch.randn(5, 2, 3), (bad, bad) if kind == "LSTM" else bad)
 
 
 @pytest.mark.parametrize("norm", [weight_norm, parametrizations.weight_norm])
@@ -154,6 +181,96 @@ def test_copies_after_weight_norm(kind: str, norm) -> None:
     torch.testing.assert_close(twin(x)[0], before)
     before.sum().backward()
     assert any(p.grad is not None for n, p in module.named_parameters() if "weight_hh_l0" in n or "original" in n)
+
+
+@pytest.mark.parametrize("norm", [weight_norm, parametrizations.weight_norm, lambda m, n: prune.l1_unstructured(m, n, 0.5)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_single_steps_copy_after_weight_norm_and_pruning(kind: str, norm) -> None:
+    module, x = norm(getattr(nn, f"{kind}Cell")(3, 4), "weight_hh"), torch.randn(2, 3)
+    state = (torch.randn(2, 4), torch.randn(2, 4)) if kind == "LSTM" else torch.randn(2, 4)
+    before = module(x, state)
+    torch.testing.assert_close(copy.deepcopy(module)(x, state), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pruned_and_parametrised_weights_are_the_ones_that_run(kind: str) -> None:
+    class Half(torch.nn.Module):
+        def forward(self, weight: Tensor) -> Tensor:
+            return weight / 2
+
+    module, theirs, x = getattr(nn, kind)(3, 4), getattr(torch.nn, kind)(3, 4), torch.randn(5, 2, 3)
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
+    prune.l1_unstructured(module, "weight_ih_l0", 0.5)
+    parametrize.register_parametrization(module, "weight_hh_l0", Half())
+    theirs.load_state_dict(weights | {"weight_ih_l0": module.weight_ih_l0, "weight_hh_l0": weights["weight_hh_l0"] / 2})
+    assert not module.weight_ih_l0.all()
+    torch.testing.assert_close(module(x)[0], theirs(x)[0])
+    twin = copy.deepcopy(module)
+    torch.testing.assert_close(twin(x)[0], theirs(x)[0])
+    with torch.no_grad():
+        twin.parametrizations.weight_hh_l0.original.zero_()
+    assert not torch.allclose(twin(x)[0], theirs(x)[0])
+    torch.testing.assert_close(module(x)[0], theirs(x)[0])
+
+
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_ensemble_and_gradients_per_sample(kind: str, single: bool) -> None:
+    make, x = (lambda: getattr(nn, kind + "Cell" * single)(3, 4)), torch.randn(*(() if single else (5,)), 2, 3)
+    modules = [make() for _ in range(3)]
+    stacked, _ = torch.func.stack_module_state(modules)
+
+    def first(parameters: Any, v: Tensor) -> Tensor:
+        y = torch.func.functional_call(modules[0], parameters, (v,))
+        return y if isinstance(y, Tensor) else y[0]
+
+    together = torch.vmap(first, (0, None))(stacked, x)
+    for row, module in zip(together, modules):
+        torch.testing.assert_close(row, first(dict(module.named_parameters()), x))
+    own = dict(modules[1].named_parameters())
+    samples = torch.vmap(torch.func.grad(lambda p, v: first(p, v).sum()), (None, -2))(own, x)
+    whole = torch.autograd.grad(first(own, x).sum(), list(own.values()))
+    for name, gradient in zip(own, whole):
+        torch.testing.assert_close(samples[name].sum(0), gradient)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forward_mode_of_a_single_step(kind: str) -> None:
+    step, x, tangent = (
+        getattr(nn, f"{kind}Cell")(3, 4, dtype=torch.float64),
+        torch.randn(2, 3).double(),
+        torch.randn(2, 3).double(),
+    )
+
+    def first(v: Tensor) -> Tensor:
+        y = step(v)
+        return y if isinstance(y, Tensor) else y[0]
+
+    _, forward = torch.func.jvp(first, (x,), (tangent,))
+    torch.testing.assert_close(forward, torch.autograd.functional.jvp(first, x, tangent)[1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_carries_states_and_layers(kind: str) -> None:
+    trial = Trial(kind, 3)
+    trial.options = {"num_layers": 2, "bidirectional": True}
+    ours, theirs = trial.module(nn), trial.module(torch.nn)
+    x = torch.randn(5, 2, trial.input)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, state = ours(x)
+        y, z = ours(x, state)[0], theirs(x, theirs(x)[1])[0]
+    assert y.dtype == z.dtype
+    torch.testing.assert_close(y.float(), z.float(), rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("name", [*KINDS, *(f"{kind}Cell" for kind in KINDS)])
+def test_whole_modules_are_saved(name: str) -> None:
+    module, file = getattr(nn, name)(3, 4), io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    twin, x = torch.load(file, weights_only=False), torch.randn(2, 3)
+    assert type(twin) is type(module)
+    torch.testing.assert_close(twin(x), module(x))
 
 
 @pytest.mark.parametrize("kind", KINDS)

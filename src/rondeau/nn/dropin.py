@@ -1,7 +1,8 @@
 """Drop-ins for ``torch.nn``: `RNN`, `LSTM`, `GRU` and their cells, with PyTorch's own constructors, parameters and errors.
 
 They are subclasses, so constructor, state-dict keys, initial weights and checks are PyTorch's; the run itself is ours, on
-`rondeau.scan`. TorchScript is not supported: ``torch.export`` and ``torch.compile`` are its successors.
+`rondeau.scan`. A single step is PyTorch's own kernel, a tenth of the cost of a scan, except inside function transforms, where
+it is `rondeau.step`. TorchScript is not supported: ``torch.export`` and ``torch.compile`` are its successors.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rondeau import cells
-from rondeau.engine import scan
+from rondeau.engine import scan, step
+from rondeau.engine.transforms import transforming
 from rondeau.ir import Cell
 
 States = tuple[Tensor, ...]
@@ -27,7 +29,25 @@ CELLS: dict[str, Cell] = {
 }
 
 
-class _DropIn(nn.RNNBase):
+class _Copyable(nn.Module):
+    """A copy, also after weight norm or pruning, whose computed weights a plain copy trips over."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = self.__class__.__new__(self.__class__)
+        memo[id(self)] = twin
+        for name, value in self.__dict__.items():
+            twin.__dict__[name] = _copied(value, memo) if name != "_flat_weights" else []
+        if isinstance(self, nn.RNNBase):
+            twin.__dict__["_flat_weights"] = [getattr(twin, name, None) for name in self._flat_weights_names]
+        return twin
+
+
+def _copied(value: Any, memo: dict[int, Any]) -> Any:
+    computed = isinstance(value, Tensor) and not value.is_leaf
+    return value.detach().clone() if computed else copy.deepcopy(value, memo)
+
+
+class _DropIn(_Copyable, nn.RNNBase):
     """What the three layers share: layers, directions, dropout between layers, packed and unbatched input."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -51,7 +71,7 @@ class _DropIn(nn.RNNBase):
     def _packed(self, packed: PackedSequence, hx: Any) -> Any:
         x, lengths = pad_packed_sequence(packed, batch_first=True)
         state = self._given(hx, x, True)
-        self.check_forward_args(packed.data, self._public(state), packed.batch_sizes)
+        self._check(packed.data, state, packed.batch_sizes)
         y, last = self._layers(x, state, lengths)
         order = packed.sorted_indices
         flat = y if order is None else y.index_select(0, order)
@@ -66,19 +86,16 @@ class _DropIn(nn.RNNBase):
         if hx is None:
             widths = {"h": self.proj_size or self.hidden_size, "c": self.hidden_size}
             return tuple(x.new_zeros(directions, x.shape[0], widths[name]) for name in names)
-        given = tuple(hx) if self.mode == "LSTM" and isinstance(hx, (tuple, list)) else (hx,)
-        if len(given) != len(names) or not all(isinstance(value, Tensor) for value in given):
-            raise RuntimeError(
-                f"{self._get_name()}: the initial state is {'a tuple (h, c) of tensors' if len(names) == 2 else 'a tensor'}"
-            )
+        given = _tensors(hx, len(names), self._get_name(), RuntimeError)
         wanted = 3 if batched else 2
         if any(value.dim() != wanted for value in given):
             kind = "batched 3-D input, hx should be 3-D" if batched else "unbatched 2-D input, hx should be 2-D"
             raise RuntimeError(f"For {kind} but got {[value.dim() for value in given]}-D")
         return given if batched else tuple(value.unsqueeze(1) for value in given)
 
-    def _check(self, input: Tensor, state: States) -> None:
-        self.check_forward_args(input, self._public(state), None)
+    def _check(self, input: Tensor, state: States, batch_sizes: Tensor | None = None) -> None:
+        self.check_forward_args(input, self._public(state), batch_sizes)
+        _check_types(input, state, self._get_name())
 
     def _public(self, state: States) -> Any:
         return state if self.mode == "LSTM" else state[0]
@@ -116,22 +133,10 @@ class _DropIn(nn.RNNBase):
         ]
         own = {name: getattr(self, name + suffix) for name in names}
         cell = CELLS["PROJECTED" if self.proj_size else self.mode]
+        if x.dtype != own["weight_ih"].dtype or state[0].dtype != x.dtype:  # autocast: a kernel casts what it wants itself
+            x, state = x.to(own["weight_ih"].dtype), tuple(value.to(own["weight_ih"].dtype) for value in state)
         y, last = scan(cell, _params(self.mode, own), x, state, lengths=lengths, reverse=reverse)
         return y, last
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A copy, also after weight norm, whose computed weights a plain copy trips over."""
-        twin = self.__class__.__new__(self.__class__)
-        memo[id(self)] = twin
-        for name, value in self.__dict__.items():
-            twin.__dict__[name] = _copied(value, memo) if name != "_flat_weights" else []
-        twin.__dict__["_flat_weights"] = [getattr(twin, name, None) for name in self._flat_weights_names]
-        return twin
-
-
-def _copied(value: Any, memo: dict[int, Any]) -> Any:
-    computed = isinstance(value, Tensor) and not value.is_leaf
-    return value.detach().clone() if computed else copy.deepcopy(value, memo)
 
 
 def _params(mode: str, own: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -146,6 +151,36 @@ def _params(mode: str, own: dict[str, Tensor]) -> dict[str, Tensor]:
         return {"W": W, "U": U, "b": torch.cat([gates, first[2 * n :]]), "c": second[2 * n :]}
     params = {"W": W, "U": U, "b": first + second}
     return params | {"P": own["weight_hr"]} if "weight_hr" in own else params
+
+
+def _tensors(hx: Any, count: int, name: str, lone: type[Exception]) -> States:
+    """A state as a tuple of tensors.
+
+    Raises:
+        TypeError: it is something else; for a tensor in place of a pair ``lone``, as PyTorch's layers and cells differ there.
+        RuntimeError: there are not as many as the layer has states.
+    """
+    given = tuple(hx) if count == 2 and isinstance(hx, (tuple, list)) else (hx,)
+    kind = "a tuple (h, c) of tensors" if count == 2 else "a tensor"
+    if count == 2 and isinstance(hx, Tensor):
+        raise lone(f"{name}: the state is {kind}, not one tensor; give both")
+    if not all(isinstance(value, Tensor) for value in given):
+        raise TypeError(f"{name}: the state is {kind}, not {_spelled(hx)}")
+    if len(given) != count:
+        raise RuntimeError(f"{name}: the state is {kind}, got {len(given)} tensors")
+    return given
+
+
+def _spelled(hx: Any) -> str:
+    inside = ", ".join(type(value).__name__ for value in hx) if isinstance(hx, (tuple, list)) else ""
+    return f"{type(hx).__name__} ({inside})" if inside else type(hx).__name__
+
+
+def _check_types(input: Tensor, state: States, name: str) -> None:
+    """Raises RuntimeError when a state has another type than the input, unless autocast sees to it."""
+    for value in state:
+        if value.dtype != input.dtype and not torch.is_autocast_enabled(input.device.type):
+            raise RuntimeError(f"{name}: the input is {input.dtype} but a state is {value.dtype}; convert it with .to")
 
 
 class RNN(_DropIn, nn.RNN):
@@ -166,27 +201,47 @@ class GRU(_DropIn, nn.GRU):
     """`torch.nn.GRU`, run by Rondeau."""
 
 
-class _CellDropIn(nn.Module):
-    """Checks before PyTorch's own single step, which a malformed state can crash."""
+class _CellDropIn(_Copyable, nn.RNNCellBase):
+    """One step: checked, then PyTorch's kernel, or `rondeau.step` inside function transforms, which that kernel refuses."""
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """As PyTorch's: input (batch, features) or (features,)."""
-        wanted: Any = self
-        pair = isinstance(self, nn.LSTMCell)
-        given = (hx if isinstance(hx, (tuple, list)) else None) if pair else (hx,)
-        shape = (*input.shape[:-1], wanted.hidden_size)
-        if hx is not None:
-            good = given is not None and len(given) == (2 if pair else 1) and all(isinstance(v, Tensor) for v in given)
-            if not good:
-                wanted_type = "a tuple (h, c) of tensors" if pair else "a tensor"
-                raise RuntimeError(f"{self._get_name()}: the state is {wanted_type}, got {type(hx).__name__}")
-            for value in given or ():
-                if value.dim() == input.dim() and tuple(value.shape) != shape:
-                    raise RuntimeError(f"{self._get_name()}: a state has the shape {tuple(value.shape)}, expected {shape}")
-                if value.dtype != input.dtype:
-                    raise RuntimeError(f"{self._get_name()}: the input is {input.dtype} but a state is {value.dtype}")
-            hx = tuple(given or ()) if pair else hx
-        return super().forward(input, hx)
+        state = () if hx is None else self._checked(input, hx)
+        weights = (weight for weight in self._parameters.values() if weight is not None)
+        if transforming((input, *state, *weights)) is None:
+            return super().forward(input, hx)
+        return self._stepped(input, state)
+
+    def _checked(self, input: Tensor, hx: Any) -> States:
+        name = self._get_name()
+        if input.dim() not in (1, 2):
+            raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
+        state = _tensors(hx, 2 if isinstance(self, nn.LSTMCell) else 1, name, TypeError)
+        shape = (*input.shape[:-1], self.hidden_size)
+        for value in state:
+            if value.shape != shape:
+                kind = RuntimeError if value.dim() in (1, 2) else ValueError
+                raise kind(f"{name}: a state has the shape {tuple(value.shape)}, expected {shape}")
+        _check_types(input, state, name)
+        return state
+
+    def _stepped(self, input: Tensor, state: States) -> Any:
+        if input.dim() not in (1, 2) or input.shape[-1] != self.weight_ih.shape[1]:
+            return super().forward(input, state or None)  # which raises PyTorch's own error
+        single = input.dim() == 1
+        rows = (value.unsqueeze(0) if single else value for value in (input, *state))
+        names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.bias else ()))
+        x, *before = rows
+        params = _params(self._mode, {name: getattr(self, name) for name in names})
+        _, last = step(CELLS[self._mode], params, x, tuple(before) or None)
+        last = tuple(value.squeeze(0) for value in last) if single else last
+        return last if len(last) == 2 else last[0]
+
+    @property
+    def _mode(self) -> str:
+        if isinstance(self, nn.RNNCell):
+            return f"RNN_{self.nonlinearity.upper()}"
+        return "LSTM" if isinstance(self, nn.LSTMCell) else "GRU"
 
 
 class RNNCell(_CellDropIn, nn.RNNCell):
