@@ -3,88 +3,50 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import io
-import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.utils import parametrizations, parametrize, prune, weight_norm
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from rondeau import nn
 
 KINDS = ["LSTM", "GRU", "RNN"]
 
 
-class Trial:
-    """One random configuration, drawn from a seed, and its two modules."""
-
-    def __init__(self, kind: str, seed: int) -> None:
-        self.kind, self.draw = kind, random.Random(f"{kind}{seed}")
-        pick = self.draw
-        self.input, self.hidden = pick.randint(1, 9), pick.randint(2, 9)
-        self.options: dict[str, Any] = {
-            "num_layers": pick.randint(1, 3),
-            "bidirectional": pick.random() < 0.5,
-            "batch_first": pick.random() < 0.5,
-            "bias": pick.random() < 0.8,
-            "dtype": pick.choice([torch.float32, torch.float64]),
-        }
-        if self.options["num_layers"] > 1:
-            self.options["dropout"] = pick.choice([0.0, 0.3])
-        if kind == "LSTM" and pick.random() < 0.3:
-            self.options["proj_size"] = pick.randint(1, self.hidden - 1)
-        if kind == "RNN":
-            self.options["nonlinearity"] = pick.choice(["tanh", "relu"])
-        self.form = pick.choice(["batch", "unbatched", "packed", "sorted", "strided"])
-        self.with_state = pick.random() < 0.5
-        self.batch, self.time, self.seed = pick.randint(1, 5), pick.randint(1, 8), seed
-
-    def module(self, package) -> Any:
-        torch.manual_seed(self.seed)
-        return getattr(package, self.kind)(self.input, self.hidden, **self.options)
-
-    def inputs(self) -> tuple[Tensor, list[Tensor]]:
-        torch.manual_seed(self.seed + 1)
-        dtype, batched = self.options["dtype"], self.form != "unbatched"
-        lead = [self.batch, self.time] if self.options["batch_first"] else [self.time, self.batch]
-        if self.form == "unbatched":
-            lead = [self.time]
-        x = torch.randn(*lead, 2 * self.input, dtype=dtype)
-        x = x[..., ::2] if self.form == "strided" else x[..., : self.input].contiguous()
-        rows = self.options["num_layers"] * (2 if self.options["bidirectional"] else 1)
-        widths = [self.options.get("proj_size") or self.hidden, *([self.hidden] if self.kind == "LSTM" else [])]
-        shape = [rows, self.batch] if batched else [rows]
-        states = [torch.randn(*shape, width, dtype=dtype) for width in widths] if self.with_state else []
-        return x.detach().requires_grad_(), [s.requires_grad_() for s in states]
-
-    def run(self, package) -> list[Tensor]:
-        """Outputs, states and all gradients."""
-        module, (x, states) = self.module(package), self.inputs()
-        hx: Any = (tuple(states) if self.kind == "LSTM" else states[0]) if states else None
-        torch.manual_seed(99)
-        if self.form in ("packed", "sorted"):
-            lengths = torch.tensor([random.Random(i + self.seed).randint(1, self.time) for i in range(self.batch)])
-            lengths = lengths.sort(descending=True).values if self.form == "sorted" else lengths
-            given = pack_padded_sequence(x, lengths, self.options["batch_first"], enforce_sorted=self.form == "sorted")
-            y, last = module(given, hx)
-            y = y.data
-        else:
-            y, last = module(x, hx)
-        outputs = [y, *(last if self.kind == "LSTM" else [last])]
-        torch.manual_seed(5)
-        torch.autograd.backward(outputs, [torch.randn(o.shape, dtype=o.dtype) for o in outputs])
-        return [*outputs, *(leaf.grad for leaf in (x, *states, *module.parameters()))]  # type: ignore[list-item]
+def benchmark() -> Any:
+    """The trials of the benchmark, which runs a thousand of them a class."""
+    path = Path(__file__).parents[2] / "benchmarks" / "dropin_fuzz.py"
+    spec = importlib.util.spec_from_file_location("dropin_fuzz", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-@pytest.mark.parametrize("kind", KINDS)
+FUZZ = benchmark()
+Trial = FUZZ.Trial
+
+
+@pytest.mark.parametrize("kind", FUZZ.KINDS)
 def test_random_configurations_agree(kind: str) -> None:
-    for seed in range(60):
-        trial = Trial(kind, seed)
-        for ours, theirs in zip(trial.run(nn), trial.run(torch.nn), strict=True):
-            torch.testing.assert_close(ours, theirs, msg=lambda m, t=trial: f"{t.kind} {t.options} {t.form}: {m}")
+    result = FUZZ.series(kind, first=0, count=60)
+    assert not result["faults"]
+    forms = ("batch", "unbatched", "packed", "sorted") if kind in KINDS else ("batch", "unbatched")
+    wanted = [*(f"form={form}" for form in forms), *(f"layout={layout}" for layout in FUZZ.LAYOUTS), "training=False"]
+    assert all(result["covered"].get(name) for name in wanted)
+
+
+def test_a_trial_notices_another_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Trial.run
+    monkeypatch.setattr(
+        Trial, "run", lambda self, package: {n: v + (package is nn) * 1e-3 for n, v in run(self, package).items()}
+    )
+    assert len(FUZZ.series("GRU", first=0, count=5)["faults"]) == 5
 
 
 @pytest.mark.parametrize("kind", KINDS)
