@@ -3,6 +3,9 @@
 Both modules are made with the same seed. Their initial weights, state-dict keys, outputs, states and all gradients must agree,
 by `torch.testing.assert_close` with its own tolerances. One JSON line a class is appended to
 benchmarks/results/dropin_fuzz.jsonl. The tests run some of the same trials.
+
+The line counts which backends ran, because they say what was compared: ``torch`` runs PyTorch's own kernels, and so does a
+single step (no backend at all), so only the drop-in around them is tested. ``--backend reference`` runs our equations instead.
 """
 
 from __future__ import annotations
@@ -13,8 +16,11 @@ import os
 import platform
 import random
 import subprocess
+import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +30,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from rondeau import nn
 from rondeau.engine import BACKENDS
+from rondeau.nn import dropin
+
+SCAN: Any = sys.modules["rondeau.engine.scan"]  # its name in the package is the function's
 
 LAYERS = ("LSTM", "GRU", "RNN")
 KINDS = (*LAYERS, "LSTMCell", "GRUCell", "RNNCell")
@@ -136,8 +145,34 @@ def compare(trial: Trial) -> str | None:
     return None
 
 
-def series(kind: str, first: int, count: int) -> dict[str, Any]:
+@contextmanager
+def on(backend: str) -> Iterator[Counter[str]]:
+    """Counts the backends that run; any but ``auto`` is preferred where it can run, for single steps too."""
+    ran, choose, transforming = Counter[str](), SCAN.choose, dropin.transforming
+
+    def chosen(problem: Any, name: str = "auto") -> Any:
+        wanted = next((item for item in BACKENDS if item.name == backend), None)
+        found = wanted if wanted is not None and wanted.refusal(problem) is None else choose(problem, name)
+        ran[found.name] += 1
+        return found
+
+    SCAN.choose = chosen
+    if backend != "auto":
+        dropin.transforming = lambda tensors: "asked for"
+    try:
+        yield ran
+    finally:
+        SCAN.choose, dropin.transforming = choose, transforming
+
+
+def series(kind: str, first: int, count: int, backend: str = "auto") -> dict[str, Any]:
     """The result of ``count`` trials of a class."""
+    with on(backend) as ran:
+        result = _series(kind, first, count)
+    return result | {"backend": backend, "ran": dict(ran)}
+
+
+def _series(kind: str, first: int, count: int) -> dict[str, Any]:
     begin, faults, covered = time.perf_counter(), [], Counter[str]()
     for seed in range(first, first + count):
         trial = Trial(kind, seed)
@@ -159,10 +194,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="trials of each class")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--kinds", nargs="*", default=KINDS, choices=KINDS)
+    parser.add_argument("--backend", default="auto", choices=["auto", *(item.name for item in BACKENDS)])
     options = parser.parse_args()
     here = Path(__file__).resolve().parent
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=here).stdout.strip()
-    where: dict[str, Any] = {"commit": commit, "backends": [item.name for item in BACKENDS], "torch": torch.__version__}
+    where: dict[str, Any] = {"commit": commit, "torch": torch.__version__}
     where |= {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
@@ -171,9 +207,10 @@ def main() -> None:
     }
     faults = 0
     for kind in options.kinds:
-        result = series(kind, options.first, options.count)
+        result = series(kind, options.first, options.count, options.backend)
         faults += len(result["faults"])
-        print(f"{kind:>9}  {result['agreed']} of {result['trials']} agree  ({result['seconds']} s)", flush=True)
+        agreed = f"{result['agreed']} of {result['trials']} agree"
+        print(f"{kind:>9}  {agreed}  ({result['seconds']} s; ran {result['ran'] or 'torch.nn'})", flush=True)
         for fault in result["faults"][:5]:
             print(f"           seed {fault['seed']}: {fault['fault'][:160]}")
         (here / "results").mkdir(exist_ok=True)
