@@ -16,7 +16,7 @@ from rondeau.ir.cell import Cell
 
 @dataclass(frozen=True)
 class Explanation:
-    """The backend that ``auto`` takes, and for each one before it the reason why not."""
+    """The backend that ``auto`` takes, and for each one that cannot run this the reason why not."""
 
     backend: str
     refusals: Mapping[str, str]
@@ -48,10 +48,6 @@ def explain(cell: Cell, x: Tensor, params: Mapping[str, Tensor] | None = None, *
         sizes = dict.fromkeys(cell.sizes, 64) | dict.fromkeys(cell.input.width.names, x.shape[-1])
         params = {item.name: torch.zeros(item.shape(sizes), dtype=x.dtype, device=x.device) for item in cell.parameters}
     problem = pose(cell, params, x, **options)
-    refusals: dict[str, str] = {}
-    for backend in BACKENDS:
-        reason = backend.refusal(problem)
-        if reason is None:
-            return Explanation(backend.name, refusals)
-        refusals[backend.name] = reason
-    raise AssertionError("the reference runs everything")
+    reasons = {backend.name: backend.refusal(problem) for backend in BACKENDS}
+    chosen = next(name for name, reason in reasons.items() if reason is None)
+    return Explanation(chosen, {name: reason for name, reason in reasons.items() if reason is not None})

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rondeau.engine import fused, reference
+from rondeau.engine import compiled, fused, reference
 from rondeau.engine.problem import Extras, Problem, States, pose
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
@@ -24,6 +24,7 @@ class Backend:
 
 
 BACKENDS = (
+    Backend("compiled", compiled.refusal, compiled.run),
     Backend("torch", fused.refusal, fused.run),
     Backend("reference", lambda problem: None, reference.run),
 )

@@ -42,15 +42,16 @@ class _Twice(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
         if not torch.is_grad_enabled():
-            return (None, None, *_gradients(ctx.inner, ctx.inside, gradients, retain_graph=True))
+            return (None, None, *gradients_of(ctx.inner, ctx.inside, gradients, retain_graph=True))
         again = with_tensors(ctx.problem, tensors)
         y, state, traces = reference.run(again)
-        return (None, None, *_gradients((y, *state, *traces.values()), tensors, gradients, create_graph=True))
+        return (None, None, *gradients_of((y, *state, *traces.values()), tensors, gradients, create_graph=True))
 
 
-def _gradients(
+def gradients_of(
     outputs: tuple[Tensor, ...], tensors: tuple[Tensor, ...], gradients: tuple[Tensor, ...], **how: bool
 ) -> list[Any]:
+    """The gradients of those tensors that require one, None for the others; ``how`` goes to ``torch.autograd.grad``."""
     wanted = [tensor for tensor in tensors if tensor.requires_grad]
     pairs = [(out, gradient) for out, gradient in zip(outputs, gradients) if out.requires_grad]
     found = iter(torch.autograd.grad([p[0] for p in pairs], wanted, [p[1] for p in pairs], allow_unused=True, **how))

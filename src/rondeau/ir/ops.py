@@ -75,7 +75,7 @@ _ROWS = (
     _function("sigmoid", lambda g, y, a: (g * (y * (1 - y)),), "torch.sigmoid(a)", r"\sigma\left({0}\right)"),
     _function("tanh", lambda g, y, a: (g * (1 - y * y),), "torch.tanh(a)"),
     _function("relu", lambda g, y, a: (g * (a > 0),), "torch.relu(a)", r"\operatorname{{relu}}\left({0}\right)"),
-    _function("softplus", lambda g, y, a: (g * sigmoid(a),), "torch.nn.functional.softplus(a, 1.0, 1e9)",
+    _function("softplus", lambda g, y, a: (g * sigmoid(a),), "torch.logaddexp(a, torch.zeros_like(a))",
               r"\operatorname{{softplus}}\left({0}\right)"),
     _function("exp", lambda g, y, a: (g * y,), "torch.exp(a)"),
     _function("log", lambda g, y, a: (g / a,), "torch.log(a)"),

@@ -1,0 +1,363 @@
+"""`emit`: a plan as LLVM text.
+
+The kernel is one function ``part(args, k)``: the time loop over the rows of part ``k`` of the batch. ``args`` is a table of
+64-bit words: the number of steps, the stride between rows, the number of parts, a pointer to three words for each part (its
+first slot; how many rows are alive at each step; the first row of each step), and then the buffers in order. Rows number the
+pairs of sequence and time; slots number the sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rondeau.engine.launch import launchers
+from rondeau.engine.products import HEADER, Matrices, Pack, packer, product
+from rondeau.engine.schedule import Block, Place, Plan, Store
+from rondeau.engine.vector import Machine, Writer, definitions, pointwise
+from rondeau.ir.expressions import Expr
+from rondeau.ir.ops import OPS
+
+
+@dataclass(frozen=True)
+class Code:
+    """LLVM text, the buffers in the order of the argument table, the packed matrices, and the widths of scratch buffers."""
+
+    text: str
+    buffers: tuple[str, ...]
+    packs: tuple[Pack, ...]
+    scratch: tuple[tuple[str, int], ...]
+
+
+def emit(plan: Plan, machine: Machine, width: Callable[[Expr], int], matrices: Matrices, backward: bool) -> Code:
+    """The LLVM text of ``plan``. ``matrices`` gives each matrix block as parameter, first row, first column and row length."""
+    return _Emitter(plan, machine, width, matrices, backward).code()
+
+
+class _Emitter:
+    def __init__(self, plan: Plan, machine: Machine, width: Callable[[Expr], int], matrices: Matrices, backward: bool) -> None:
+        self.plan, self.machine, self.width, self.matrices, self.backward = plan, machine, width, matrices, backward
+        self.packs = [
+            Pack(f"pack{i}.{j}", i, group, self.vectors(block), block.width)
+            for i, block in enumerate(plan.blocks)
+            for j, group in enumerate(block.groups)
+        ]
+        self.buffers = self._names()
+        self.used: set[str] = set()
+
+    def vectors(self, block: Block) -> int:
+        """Vectors of units in a register tile of the block."""
+        most = max((len(group.accumulators) for group in block.groups), default=1)
+        needed = -(-block.width // self.machine.lanes)
+        return max(1, min(self.machine.tile // most, needed))
+
+    def _names(self) -> tuple[str, ...]:
+        names = dict.fromkeys(name for name, _ in self.plan.scratch)
+        for block in self.plan.blocks:
+            places = [place for _, place in block.loads] + [s.place for s in (*block.stores, *block.reductions)]
+            places += [t.operand for g in block.groups for terms in g.terms for t in terms]
+            names.update(dict.fromkeys(place.buffer for place in places))
+        for source, target, _ in self.plan.copies:
+            names.update(dict.fromkeys((source.buffer, target.buffer)))
+        for pack in self.packs:
+            names[pack.buffer] = None
+            for terms in pack.group.terms:
+                names.update(dict.fromkeys(self.matrices[t.matrix][0] for t in terms))
+        return tuple(names)
+
+    def code(self) -> Code:
+        """The whole module."""
+        functions = [*self._part(), *packer(self.packs, self.machine, self.matrices, self.buffers)]
+        for pack in self.packs:
+            for rows in self.machine.rows:
+                functions += product(pack, rows, self.machine)
+        lines = [*functions, *launchers(), *definitions(self.machine, self.used), *self._declarations()]
+        return Code("\n".join(lines) + "\n", self.buffers, tuple(self.packs), self.plan.scratch)
+
+    # the time loop
+
+    def _part(self) -> list[str]:
+        w = Writer(self.machine)
+        self.w = w
+        self.steps, self.stride, table = (self._word("%args", i) for i in (0, 1, 3))
+        entry = self.w.let(f"inttoptr i64 {table} to ptr")
+        first = w.integer("mul", "%k", 3)
+        self.first_slot = self._word(entry, w.integer("add", first, 0))
+        self.counts = w.let(f"inttoptr i64 {self._word(entry, w.integer('add', first, 1))} to ptr")
+        self.rows = w.let(f"inttoptr i64 {self._word(entry, w.integer('add', first, 2))} to ptr")
+        self.base = {
+            name: w.let(f"inttoptr i64 {self._word('%args', HEADER + i)} to ptr") for i, name in enumerate(self.buffers)
+        }
+        tiles = [max(self.machine.rows) * self.vectors(b) * _accumulators(b) for b in self.plan.blocks if b.groups]
+        self.tile = w.slot(f"[{max(tiles, default=1)} x {self.machine.vector}], align 64")
+        w.loop("0", self.steps, self._step)
+        w.put("ret void")
+        self.used |= w.used
+        return ["define void @part(ptr noalias %args, i64 %k) nounwind {", *w.body, "}"]
+
+    def _word(self, pointer: str, index: int | str) -> str:
+        return self.w.let(f"load i64, ptr {self.w.at(pointer, str(index), 'i64')}", "i")
+
+    def _step(self, i: str) -> None:
+        w = self.w
+        s = w.let(f"sub i64 {w.let(f'sub i64 {self.steps}, 1')}, {i}") if self.backward else i
+        self.alive, self.row0 = self._word(self.counts, s), self._word(self.rows, s)
+        for index, block in enumerate(self.plan.blocks):
+            if block.reductions:
+                self._reduce(block)
+            else:
+                self._units(index, block)
+        for source, target, row in self.plan.copies:
+            at = w.integer("mul", self.first_slot, row)
+            size = w.integer("mul", w.integer("mul", self.alive, row), self.machine.bytes)
+            ends = [w.let(f"getelementptr {self.machine.real}, ptr {self.base[p.buffer]}, i64 {at}") for p in (target, source)]
+            w.put(f"call void @llvm.memcpy.p0.p0.i64(ptr {ends[0]}, ptr {ends[1]}, i64 {size}, i1 false)")
+
+    def _units(self, index: int, block: Block) -> None:
+        """Unit blocks outside, row tiles inside."""
+        w, lanes = self.w, self.machine.lanes
+        vectors = self.vectors(block)
+        count = -(-block.width // (vectors * lanes))
+
+        def unit_block(j: str) -> None:
+            first = w.integer("mul", j, vectors * lanes)
+            if block.groups:
+                self._tiles(index, block, j, first, vectors)
+            else:
+                self._lines(block, first, vectors, "0", self.alive)
+
+        if count == 1:
+            unit_block("0")
+        else:
+            w.loop("0", str(count), unit_block)
+
+    def _tiles(self, index: int, block: Block, j: str, first: str, vectors: int) -> None:
+        """Cuts the rows into tiles: products on each, then the pointwise lines."""
+        w, sizes = self.w, self.machine.rows
+        position = w.slot("i64")
+        w.put(f"store i64 0, ptr {position}")
+        head, done = w.fresh("tiles"), w.fresh("tiled")
+        w.put(f"br label {head}")
+        w.label(head)
+        at = w.let(f"load i64, ptr {position}")
+        rest = w.let(f"sub i64 {self.alive}, {at}")
+        go = w.fresh("some")
+        w.put(f"br i1 {w.let(f'icmp sgt i64 {rest}, 0')}, label {go}, label {done}")
+        w.label(go)
+        merge = w.fresh("line")
+        taken: list[tuple[int, str, str]] = []
+        for rank, rows in enumerate(sizes):
+            last = rank == len(sizes) - 1
+            here, other = w.fresh("take"), w.fresh("less")
+            if not last:
+                w.put(f"br i1 {self._takes(rest, sizes, rank)}, label {here}, label {other}")
+                w.label(here)
+            self._calls(index, block, j, at, rows)
+            label = here if not last else taken[-1][2] if taken else go
+            taken.append((rows, label, other))
+            w.put(f"br label {merge}")
+            if not last:
+                w.label(other)
+        w.label(merge)
+        incoming = ", ".join(f"[ {rows}, {label} ]" for rows, label, _ in taken)
+        height = w.let(f"phi i64 {incoming}")
+        self._lines(block, first, vectors, at, height)
+        w.put(f"store i64 {w.let(f'add i64 {at}, {height}')}, ptr {position}")
+        w.put(f"br label {head}")
+        w.label(done)
+
+    def _takes(self, rest: str, sizes: tuple[int, ...], rank: int) -> str:
+        """Whether the tile of this size is next: the largest only where no thin remainder would be left."""
+        w, rows = self.w, sizes[rank]
+        enough = w.let(f"icmp sge i64 {rest}, {rows}")
+        if rank or len(sizes) < 2:
+            return enough
+        exact = w.let(f"icmp eq i64 {rest}, {rows}")
+        many = w.let(f"icmp sge i64 {rest}, {rows + sizes[1]}")
+        return w.let(f"or i1 {exact}, {many}")
+
+    def _calls(self, index: int, block: Block, j: str, at: str, rows: int) -> None:
+        w, real = self.w, self.machine.real
+        total, offset = _accumulators(block), 0
+        for pack in [p for p in self.packs if p.block == index]:
+            lanes = pack.vectors * self.machine.lanes * len(pack.group.accumulators)
+            start = w.integer("mul", j, pack.inner * lanes)
+            packed = w.let(f"getelementptr {real}, ptr {self.base[pack.buffer]}, i64 {start}")
+            out = w.let(f"getelementptr {self.machine.vector}, ptr {self.tile}, i64 {offset}")
+            operands = []
+            for term in pack.group.terms[0]:
+                slot = w.let(f"add i64 {at}, 0")
+                operands.append(f"ptr {self._address(term.operand, slot, '0')}")
+                operands.append(f"i64 {self._row_step(term.operand)}")
+            w.put(f"call void @mul.{pack.buffer}.{rows}(ptr {packed}, ptr {out}, i64 {total}, {', '.join(operands)})")
+            offset += len(pack.group.accumulators)
+
+    def _row_step(self, place: Place) -> str:
+        return self.w.integer("mul", self.stride, place.row) if place.level == "step" else str(place.row)
+
+    def _address(self, place: Place, slot: str, unit: str, part: bool = False) -> str:
+        """The address of a feature: ``slot`` counts from the part's first."""
+        w = self.w
+        if place.level == "step":
+            row = w.integer("add", self.row0, w.integer("mul", slot, self.stride))
+            index = w.integer("mul", row, place.row)
+        elif place.level == "slot":
+            index = w.integer("mul", w.integer("add", self.first_slot, slot), place.row)
+        else:
+            index = w.integer("mul", "%k", place.row) if part else "0"
+        index = w.integer("add", w.integer("add", index, unit), place.offset)
+        return w.let(f"getelementptr {self.machine.real}, ptr {self.base[place.buffer]}, i64 {index}", "p")
+
+    # pointwise
+
+    def _lines(self, block: Block, first: str, vectors: int, start: str, height: str) -> None:
+        """The pointwise lines for ``height`` rows from ``start``, vector by vector of the unit block."""
+        w, m = self.w, self.machine
+        total = _accumulators(block)
+
+        def vector(v: str) -> None:
+            unit = w.integer("add", first, w.integer("mul", v, m.lanes))
+            mask = self._mask(block.width, unit)
+            fixed = {e: self._load(e, p, block, "0", unit, mask) for e, p in block.loads if p.level == "const"}
+            sums = {s: w.slot(m.vector) for s in block.stores if s.add and s.place.level == "const"}
+            for cell in sums.values():
+                w.put(f"store {m.vector} {m.splat(0.0)}, ptr {cell}")
+
+            def row(r: str) -> None:
+                slot = w.integer("add", start, r)
+                values = dict(fixed)
+                at = w.integer("mul", w.integer("add", w.integer("mul", r, vectors), v), total) if block.groups else "0"
+                for a, expr in enumerate(e for g in block.groups for e in g.accumulators):
+                    place = w.let(f"getelementptr {m.vector}, ptr {self.tile}, i64 {w.integer('add', at, a)}")
+                    values[expr] = w.let(f"load {m.vector}, ptr {place}, align {m.lanes * m.bytes}")
+                for expr, place_ in block.loads:
+                    if expr not in values:
+                        values[expr] = self._load(expr, place_, block, slot, unit, mask)
+                self._compute(block.order, values)
+                for s in block.stores:
+                    value = self._value(s.expr, values)
+                    if s in sums:
+                        old = w.let(f"load {m.vector}, ptr {sums[s]}")
+                        w.put(f"store {m.vector} {w.binary('fadd', old, value)}, ptr {sums[s]}")
+                    else:
+                        self._store(s, value, block.width, slot, unit, mask)
+
+            w.loop("0", height, row)
+            for s, cell in sums.items():
+                target = self._address(s.place, "0", unit, part=True)
+                old = self._read(target, mask)
+                self._write(w.binary("fadd", old, w.let(f"load {m.vector}, ptr {cell}")), target, mask)
+
+        if vectors == 1:
+            vector("0")
+        else:
+            w.loop("0", str(vectors), vector)
+
+    def _reduce(self, block: Block) -> None:
+        """Sums and maxima over the features, row by row."""
+        w, m = self.w, self.machine
+        cells = [w.slot(m.vector) for _ in block.reductions]
+        start = {"sum": 0.0, "max": float("-inf")}
+
+        def row(slot: str) -> None:
+            for store, cell in zip(block.reductions, cells):
+                w.put(f"store {m.vector} {m.splat(start[store.expr.op])}, ptr {cell}")
+
+            def vector(v: str) -> None:
+                unit = w.integer("mul", v, m.lanes)
+                mask = self._mask(block.width, unit)
+                values = {e: self._load(e, p, block, slot, unit, mask) for e, p in block.loads}
+                self._compute(block.order, values)
+                for store, cell in zip(block.reductions, cells):
+                    value = self._value(store.expr.args[0], values)
+                    if mask:
+                        value = w.select(mask, value, m.splat(start[store.expr.op]))
+                    old = w.let(f"load {m.vector}, ptr {cell}")
+                    both = w.binary("fadd", old, value) if store.expr.op == "sum" else w.intrinsic("maximum", old, value)
+                    w.put(f"store {m.vector} {both}, ptr {cell}")
+
+            w.loop("0", str(-(-block.width // m.lanes)), vector)
+            for store, cell in zip(block.reductions, cells):
+                self._finish(store, w.let(f"load {m.vector}, ptr {cell}"), slot)
+
+        w.loop("0", self.alive, row)
+
+    def _finish(self, store: Store, value: str, slot: str) -> None:
+        w, m = self.w, self.machine
+        kind = f"v{m.lanes}f{m.bits}"
+        if store.expr.op == "sum":
+            call = f"call reassoc {m.real} @llvm.vector.reduce.fadd.{kind}({m.real} {m.literal(-0.0)}, {m.vector} {value})"
+        else:
+            call = f"call {m.real} @llvm.vector.reduce.fmaximum.{kind}({m.vector} {value})"
+        w.put(f"store {m.real} {w.let(call)}, ptr {self._address(store.place, slot, '0')}")
+
+    def _compute(self, order: tuple[Expr, ...], values: dict[Expr, str]) -> None:
+        for expr in order:
+            if expr.op == "spread":
+                values[expr] = self._value(expr.args[0], values)
+                continue
+            routine = OPS[expr.op].llvm
+            values[expr] = pointwise(self.w, routine, [self._value(arg, values) for arg in expr.args])
+
+    def _value(self, expr: Expr, values: dict[Expr, str]) -> str:
+        return self.machine.splat(expr.attrs[0]) if expr.op == "constant" else values[expr]
+
+    def _mask(self, width: int, unit: str) -> str:
+        """Which lanes lie within the width, or nothing when all always do."""
+        w, m = self.w, self.machine
+        vectors = -(-width // m.lanes)
+        if width % m.lanes == 0 and vectors * m.lanes == width and self._whole(width):
+            return ""
+        numbers = "<" + ", ".join(f"i32 {i}" for i in range(m.lanes)) + ">"
+        rest = w.let(f"trunc i64 {w.let(f'sub i64 {width}, {unit}')} to i32")
+        first = w.let(f"insertelement <{m.lanes} x i32> poison, i32 {rest}, i64 0")
+        splat = w.let(f"shufflevector <{m.lanes} x i32> {first}, <{m.lanes} x i32> poison, <{m.lanes} x i32> zeroinitializer")
+        return w.let(f"icmp slt <{m.lanes} x i32> {numbers}, {splat}", "m")
+
+    def _whole(self, width: int) -> bool:
+        """Whether no block of this width has unit blocks that reach past it."""
+        return all(width % (self.vectors(b) * self.machine.lanes) == 0 for b in self.plan.blocks if b.width == width)
+
+    def _load(self, expr: Expr, place: Place, block: Block, slot: str, unit: str, mask: str) -> str:
+        w, m = self.w, self.machine
+        if self.width(expr) == 1 and block.width > 1:
+            return w.broadcast(w.let(f"load {m.real}, ptr {self._address(place, slot, '0')}"))
+        return self._read(self._address(place, slot, unit), mask)
+
+    def _read(self, pointer: str, mask: str) -> str:
+        w, m = self.w, self.machine
+        if not mask:
+            return w.let(f"load {m.vector}, ptr {pointer}, align {m.bytes}")
+        arguments = f"ptr {pointer}, i32 {m.bytes}, <{m.lanes} x i1> {mask}, {m.vector} {m.splat(0.0)}"
+        return w.let(f"call {m.vector} @llvm.masked.load.v{m.lanes}f{m.bits}.p0({arguments})")
+
+    def _write(self, value: str, pointer: str, mask: str) -> None:
+        w, m = self.w, self.machine
+        if not mask:
+            w.put(f"store {m.vector} {value}, ptr {pointer}, align {m.bytes}")
+            return
+        kind, lanes = f"v{m.lanes}f{m.bits}", f"<{m.lanes} x i1>"
+        w.put(f"call void @llvm.masked.store.{kind}.p0({m.vector} {value}, ptr {pointer}, i32 {m.bytes}, {lanes} {mask})")
+
+    def _store(self, s: Store, value: str, width: int, slot: str, unit: str, mask: str) -> None:
+        target = self._address(s.place, slot, unit)
+        if s.add:
+            value = self.w.binary("fadd", self._read(target, mask), value)
+        self._write(value, target, mask)
+
+    def _declarations(self) -> list[str]:
+        m = self.machine
+        v, kind, lanes = m.vector, f"v{m.lanes}f{m.bits}", f"<{m.lanes} x i1>"
+        lines = [f"declare {v} @llvm.{name}.{kind}({v})" for name in ("roundeven", "floor", "fabs", "sqrt")]
+        lines += [f"declare {v} @llvm.{name}.{kind}({v}, {v})" for name in ("minimum", "maximum", "copysign")]
+        lines.append(f"declare {v} @llvm.fma.{kind}({v}, {v}, {v})")
+        lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+        lines.append(f"declare {v} @llvm.masked.load.{kind}.p0(ptr, i32, {lanes}, {v})")
+        lines.append(f"declare void @llvm.masked.store.{kind}.p0({v}, ptr, i32, {lanes})")
+        lines.append(f"declare {m.real} @llvm.vector.reduce.fadd.{kind}({m.real}, {v})")
+        lines.append(f"declare {m.real} @llvm.vector.reduce.fmaximum.{kind}({v})")
+        return lines
+
+
+def _accumulators(block: Block) -> int:
+    return sum(len(group.accumulators) for group in block.groups)

@@ -1,0 +1,279 @@
+"""Where everything lies: the buffers of a forward and a backward run, as places for `schedule`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rondeau.engine.differentiate import Reverse, cotangent, differentiate
+from rondeau.engine.normalise import Step, levels_of
+from rondeau.engine.schedule import Place, Store
+from rondeau.ir.expressions import Expr, constant, postorder
+from rondeau.ir.ops import spread
+
+
+@dataclass(frozen=True)
+class Column:
+    """A hoisted value that is linear in the sequence: products of matrices with ``x``, and a sum that does not move."""
+
+    expr: Expr
+    matrices: tuple[Expr, ...]
+    still: tuple[tuple[bool, Expr], ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places of a run.
+
+    ``columns`` lie side by side in the buffer ``X``; ``other`` hoisted values have buffers of their own. ``loads`` and
+    ``stores`` are those of the forward step, the last ``kept`` stores being only for a later backward run; ``buffers`` gives
+    each buffer's level and row.
+    """
+
+    step: Step
+    reverse: Reverse
+    columns: tuple[Column, ...]
+    other: tuple[tuple[Expr, Place], ...]
+    loads: tuple[tuple[Expr, Place], ...]
+    stores: tuple[Store, ...]
+    kept: tuple[Store, ...]
+    back_loads: tuple[tuple[Expr, Place], ...]
+    back_stores: tuple[Store, ...]
+    cotangents: tuple[tuple[Expr, int], ...]
+    buffers: tuple[tuple[str, str, int], ...]
+
+
+def arrange(step: Step, clip: float | None = None) -> Layout:
+    """The layout of a step and its reverse."""
+    return _Arranger(step, differentiate(step, clip)).layout()
+
+
+class _Arranger:
+    def __init__(self, step: Step, reverse: Reverse) -> None:
+        self.step, self.reverse, self.width = step, reverse, step.width
+        self.levels = levels_of([*step.roots, *step.hoisted], step.cell)
+        self.columns = self._columns()
+        self.x_row = sum(self.width(c.expr) for c in self.columns)
+        self.hoisted = {c.expr: Place("X", "step", self.x_row, c.offset) for c in self.columns}
+        self.other = self._other()
+        self.hoisted.update(self.other)
+        self.states = {s.symbol: i for i, s in enumerate(step.cell.states)}
+
+    def _columns(self) -> tuple[Column, ...]:
+        order = {p.name: i for i, p in enumerate(self.step.cell.parameters)}
+        found = []
+        for expr in self.step.hoisted:
+            terms = _linear(expr, self.step.cell.input.symbol, self.levels) if self.levels[expr] == "step" else None
+            if terms is not None:
+                first = terms[0][0]
+                gate = self.step.cell.parameter(first.attrs[0]).gates.index(first.attrs[1])
+                found.append(((order[first.attrs[0]], gate), expr, *terms))
+        columns, offset = [], 0
+        for _, expr, matrices, still in sorted(found, key=lambda item: item[0]):
+            columns.append(Column(expr, matrices, still, offset))
+            offset += self.width(expr)
+        return tuple(columns)
+
+    def _other(self) -> dict[Expr, Place]:
+        places: dict[Expr, Place] = {}
+        linear = {c.expr for c in self.columns}
+        for expr in self.step.hoisted:
+            if expr in linear:
+                continue
+            level, width = self.levels[expr], self.width(expr)
+            if expr.op == "vector":
+                parameter = self.step.cell.parameter(expr.attrs[0])
+                first = parameter.gates.index(expr.attrs[1]) * width
+                places[expr] = Place(f"param:{parameter.name}", "const", width * len(parameter.gates), first)
+            elif expr.op == "input":
+                places[expr] = Place(f"in:{expr.attrs[0]}", level, width)
+            else:
+                places[expr] = Place(f"h{len(places)}", level, width)
+        return places
+
+    def layout(self) -> Layout:
+        """All places."""
+        step = self.step
+        loads = {
+            **self.hoisted,
+            **{symbol: Place(f"state{i}", "slot", self._state_width(i)) for symbol, i in self.states.items()},
+        }
+        stores = [Store(step.output, Place("y", "step", self.width(step.output)))]
+        stores += [Store(self._wide(e, i), Place(f"state{i}", "slot", self._state_width(i))) for i, e in enumerate(step.next)]
+        stores += [Store(e, Place(f"trace{i}", "step", self.width(e))) for i, e in enumerate(step.traced)]
+        kept, places = self._kept()
+        back_loads = self._back_loads(places)
+        back_stores, cotangents = self._back_stores()
+        everything = [*loads.values(), *back_loads.values()]
+        everything += [s.place for s in (*stores, *kept, *back_stores)]
+        buffers = {p.buffer: (p.buffer, p.level, p.row) for p in everything}
+        return Layout(
+            step, self.reverse, self.columns, tuple(self.other.items()), tuple(loads.items()), tuple(stores), tuple(kept),
+            tuple(back_loads.items()), tuple(back_stores), tuple(cotangents.items()), tuple(buffers.values()),
+        )  # fmt: skip
+
+    def _state_width(self, index: int) -> int:
+        return self.step.cell.states[index].width.bind(dict(self.step.sizes))
+
+    def _wide(self, expr: Expr, index: int) -> Expr:
+        """A scalar next value stretched to the width of its state."""
+        width = self.step.cell.states[index].width
+        return spread(expr, width) if expr.width.is_one and not width.is_one else expr
+
+    # what the forward run keeps
+
+    def _kept(self) -> tuple[list[Store], dict[Expr, Place]]:
+        back = postorder([*self._back_roots(), *(m.operand for m in self.reverse.matrices)])
+        leaves = self._read_backward()
+        kept: list[Store] = []
+        places: dict[Expr, Place] = {}
+        for expr in back:
+            if expr in self.states and (expr in leaves or any(_base(m.operand) is expr for m in self.reverse.matrices)):
+                places[expr] = Place(f"prev{self.states[expr]}", "step", self._state_width(self.states[expr]))
+                kept.append(Store(expr, places[expr]))
+        fresh = [expr for expr in self.reverse.saved if expr not in self.hoisted]
+        free = self._free_columns(leaves)
+        own = [expr for expr in fresh if expr not in free]
+        row, offset = sum(map(self.width, own)), 0
+        for expr in fresh:
+            if expr in free:
+                places[expr] = free[expr]
+            else:
+                places[expr] = Place("S", "step", row, offset)
+                offset += self.width(expr)
+            kept.append(Store(expr, places[expr]))
+        for matrix in self.reverse.matrices:
+            base = _base(matrix.operand)
+            if base not in places and base not in self.hoisted and base.op != "constant":
+                places[base] = Place(f"op{len(kept)}", "step", self.width(base))
+                kept.append(Store(base, places[base]))
+        return kept, places
+
+    def _back_roots(self) -> list[Expr]:
+        r = self.reverse
+        return [*r.states, *(e for e in r.hoisted if e is not None), *(m.cotangent for m in r.matrices)]
+
+    def _read_backward(self) -> set[Expr]:
+        """The forward leaves that the reverse step reads once the saved values stand for themselves."""
+        saved, found = set(self.reverse.saved), set()
+        stack, seen = list(self._back_roots()), set()
+        while stack:
+            expr = stack.pop()
+            if expr in seen:
+                continue
+            seen.add(expr)
+            if expr in self.states or expr in self.hoisted:
+                found.add(expr)
+            if expr not in saved and expr not in self.hoisted:
+                stack.extend(expr.args)
+        return found
+
+    def _free_columns(self, leaves: set[Expr]) -> dict[Expr, Place]:
+        """Saved values that may overwrite the hoisted column that went into them, since nothing else reads it."""
+        uses: dict[Expr, list[Expr]] = {}
+        for expr in postorder(self.step.roots):
+            for arg in expr.args:
+                uses.setdefault(arg, []).append(expr)
+        linear = {c.expr for c in self.columns}
+        found: dict[Expr, Place] = {}
+        for saved in self.reverse.saved:
+            sum_ = saved if saved.op == "add" else saved.args[0] if len(saved.args) == 1 else None
+            if sum_ is None or sum_.op not in ("add", "sub") or (sum_ is not saved and uses[sum_] != [saved]):
+                continue
+            for arg in sum_.args:
+                alone = arg in linear and uses[arg] == [sum_] and arg not in leaves and self.width(arg) == self.width(saved)
+                if alone and self.hoisted[arg] not in found.values() and arg not in self.step.roots:
+                    found[saved] = self.hoisted[arg]
+        return found
+
+    # backward
+
+    def _back_loads(self, places: dict[Expr, Place]) -> dict[Expr, Place]:
+        step = self.step
+        loads = {expr: place for expr, place in {**self.hoisted, **places}.items() if not place.buffer.startswith("op")}
+        loads[cotangent(0, step.output.width)] = Place("dy", "step", self.width(step.output))
+        for i, state in enumerate(step.cell.states):
+            loads[cotangent(1 + i, state.width)] = Place(f"state{i}", "slot", self._state_width(i))
+        for j, expr in enumerate(step.traced):
+            index = 1 + len(step.next) + j
+            loads[cotangent(index, expr.width)] = Place(f"dtrace{j}", "step", self.width(expr))
+        return loads
+
+    def _back_stores(self) -> tuple[list[Store], dict[Expr, int]]:
+        reverse, step = self.reverse, self.step
+        stores = [
+            Store(self._wide(e, i), Place(f"state{i}", "slot", self._state_width(i))) for i, e in enumerate(reverse.states)
+        ]
+        given = dict(zip(step.hoisted, reverse.hoisted))
+        cotangents: dict[Expr, int] = {}
+        blocks: list[tuple[Expr, int]] = []
+        for column in self.columns:
+            g = given[column.expr]
+            blocks.append((self._as_wide(g, column.expr), column.offset))
+        offset = self.x_row
+        for expr in self.other:
+            g = given[expr]
+            if g is not None and self.levels[expr] == "step":
+                blocks.append((self._as_wide(g, expr), offset))
+                offset += self.width(expr)
+        known = dict(reversed(blocks))
+        order = {p.name: i for i, p in enumerate(step.cell.parameters)}
+        ranked = sorted(
+            reverse.matrices,
+            key=lambda m: (order[m.matrix.attrs[0]], step.cell.parameter(m.matrix.attrs[0]).gates.index(m.matrix.attrs[1])),
+        )
+        for matrix in ranked:
+            if matrix.cotangent not in known:
+                known[matrix.cotangent] = offset
+                blocks.append((matrix.cotangent, offset))
+                offset += self.width(matrix.cotangent)
+        stores += [Store(expr, Place("D", "step", offset, at)) for expr, at in blocks]
+        cotangents.update(known)
+        for column in self.columns:
+            if column.still:
+                stores.append(
+                    Store(
+                        self._as_wide(given[column.expr], column.expr),
+                        Place("db", "const", self.x_row, column.offset),
+                        add=True,
+                    )
+                )
+        for expr, place in self.other.items():
+            g = given[expr]
+            if g is None or self.levels[expr] == "step":
+                continue
+            name = f"d{place.buffer}" if expr.op == "vector" else f"dh:{place.buffer}"
+            at = Place(name, "const" if self.levels[expr] == "const" else "slot", place.row, place.offset)
+            stores.append(Store(self._as_wide(g, expr), at, add=True))
+        return stores, cotangents
+
+    def _as_wide(self, g: Expr | None, like: Expr) -> Expr:
+        value = constant(0) if g is None else g
+        return spread(value, like.width) if value.width.is_one and not like.width.is_one else value
+
+
+def _base(operand: Expr) -> Expr:
+    return _base(operand.args[0]) if operand.op == "slice" else operand
+
+
+def _linear(expr: Expr, x: Expr, levels: dict[Expr, str]) -> tuple[tuple[Expr, ...], tuple[tuple[bool, Expr], ...]] | None:
+    """The matrices that multiply ``x`` in a sum, and its terms that do not move; None when there is anything else in it."""
+    matrices: list[Expr] = []
+    still: list[tuple[bool, Expr]] = []
+    for plus, term in _terms(expr, True):
+        if term.op == "matmul" and term.args[1] is x and plus:
+            matrices.append(term.args[0])
+        elif levels.get(term, "const") == "const" and term.width == expr.width:
+            still.append((plus, term))
+        else:
+            return None
+    return (tuple(matrices), tuple(still)) if matrices else None
+
+
+def _terms(expr: Expr, plus: bool) -> Iterable[tuple[bool, Expr]]:
+    if expr.op not in ("add", "sub", "neg"):
+        yield plus, expr
+        return
+    for arg, sign in zip(expr.args, {"add": (plus, plus), "sub": (plus, not plus), "neg": (not plus,)}[expr.op]):
+        yield from _terms(arg, sign)

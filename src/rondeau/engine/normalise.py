@@ -1,0 +1,178 @@
+"""`normalise`: a cell's step in primitive ops with numbers for widths, sums regrouped so that what can leave the loop does.
+
+Each expression has a level: ``const`` (parameters and numbers), ``slot`` (fixed for a sequence), ``step`` (changes with
+time, but not through a state) and ``state``. Below ``state`` nothing has to stay in the loop. The internal op ``products``
+is a sum of products that share an accumulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rondeau.ir.cell import Cell
+from rondeau.ir.declarations import Input
+from rondeau.ir.expressions import Expr, constant, node, postorder
+from rondeau.ir.ops import apply, features
+from rondeau.ir.rewrite import primitive, rewrite
+from rondeau.ir.widths import Width
+
+LEVELS = ("const", "slot", "step", "state")
+Term = tuple[bool, Expr]  # whether it is added (else subtracted), and what
+
+
+@dataclass(frozen=True)
+class Step:
+    """A cell's step, ready for `differentiate` and `schedule`.
+
+    ``hoisted`` are the largest expressions below level ``state`` that the loop reads, parameters among them.
+    """
+
+    cell: Cell
+    sizes: tuple[tuple[str, int], ...]
+    given: frozenset[str]
+    output: Expr
+    next: tuple[Expr, ...]
+    traced: tuple[Expr, ...]
+    hoisted: tuple[Expr, ...]
+
+    @property
+    def roots(self) -> tuple[Expr, ...]:
+        """What a step computes: output, next states, traced values."""
+        return (self.output, *self.next, *self.traced)
+
+    def width(self, expr: Expr) -> int:
+        """The number of features of an expression."""
+        return expr.width.bind(dict(self.sizes))
+
+
+def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), trace: Iterable[str] = ()) -> Step:
+    """The step of ``cell`` at ``sizes``. ``given`` names the contexts and masks that a run supplies; other masks become
+    their means. ``trace`` names the values to hand out."""
+    known = dict(sizes)
+    supplied = frozenset(given)
+    missing = {item.symbol: constant(item.expected) for item in cell.masks if item.name not in supplied}
+    roots = [*cell.roots, *(cell.value(name) for name in trace)]
+    bare = rewrite(roots, lambda e: _bound(missing.get(e, e), known))
+    expanded = primitive(bare[root] for root in roots)
+    levels = levels_of([expanded[bare[root]] for root in roots], cell)
+    flat = rewrite([expanded[bare[root]] for root in roots], lambda e: _split_product(e, known))
+    placed = [flat[expanded[bare[root]]] for root in roots]
+    levels = levels_of(placed, cell)
+    new = regroup(placed, levels)
+    results = [new[root] for root in placed]
+    hoisted = frontier(results, levels_of(results, cell))
+    count = 1 + len(cell.states)
+    return Step(
+        cell, tuple(sorted(known.items())), supplied, results[0], tuple(results[1:count]), tuple(results[count:]), hoisted
+    )
+
+
+def _bound(expr: Expr, sizes: Mapping[str, int]) -> Expr:
+    if expr.op == "size":
+        return constant(expr.attrs[0].bind(sizes))
+    return expr
+
+
+def levels_of(roots: Iterable[Expr], cell: Cell) -> dict[Expr, str]:
+    """The level of every expression below ``roots``."""
+    inputs: dict[Expr, Input] = {item.symbol: item for item in cell.inputs}
+    found: dict[Expr, str] = {}
+    for expr in postorder(roots):
+        if expr.op == "state":
+            found[expr] = "state"
+        elif expr in inputs:
+            found[expr] = "step" if inputs[expr].per == "step" else "slot"
+        else:
+            found[expr] = max((found[arg] for arg in expr.args), key=LEVELS.index, default="const")
+    return found
+
+
+def frontier(roots: Iterable[Expr], levels: Mapping[Expr, str]) -> tuple[Expr, ...]:
+    """The expressions below level ``state`` that are read by one at that level, or are roots themselves; no numbers, no
+    matrices."""
+    roots = list(roots)
+    read = [arg for expr in postorder(roots) if levels[expr] == "state" for arg in expr.args]
+    candidates = dict.fromkeys([*read, *roots])
+    return tuple(e for e in candidates if levels[e] != "state" and e.op not in ("constant", "matrix"))
+
+
+def _split_product(expr: Expr, sizes: Mapping[str, int]) -> Expr | None:
+    """A product with a concatenation as a sum of products with its parts."""
+    if expr.op != "matmul" or expr.args[1].op != "concat":
+        return None
+    matrix, joined = expr.args
+    name, gate, start, _ = matrix.attrs
+    total: Expr | None = None
+    for part in joined.args:
+        block = node("matrix", (), (name, gate, start, part.width), matrix.width)
+        product = apply("matmul", block, part)
+        total = product if total is None else total + product
+        start = start + part.width
+    return total
+
+
+def regroup(roots: Iterable[Expr], levels: Mapping[Expr, str]) -> dict[Expr, Expr]:
+    """Every expression below ``roots`` with its sums regrouped: per level, products together."""
+    roots = list(roots)
+    order = postorder(roots)
+    uses: dict[Expr, int] = dict.fromkeys(roots, 1)
+    for expr in order:
+        for arg in expr.args:
+            uses[arg] = uses.get(arg, 0) + 1
+    new: dict[Expr, Expr] = {}
+    for expr in order:
+        if levels[expr] != "state":
+            new[expr] = expr
+        elif expr.op in ("add", "sub", "neg"):
+            new[expr] = _sum(list(_terms(expr, True, uses, levels, root=True)), expr.width, levels, new)
+        elif expr.op in ("matmul", "matmul_t"):
+            new[expr] = products([node(expr.op, (expr.args[0], new[expr.args[1]]), (), expr.width)])
+        else:
+            args = tuple(new[arg] for arg in expr.args)
+            new[expr] = expr if args == expr.args else node(expr.op, args, expr.attrs, expr.width)
+    return new
+
+
+def products(terms: list[Expr]) -> Expr:
+    """The sum of products as one accumulator."""
+    return node("products", tuple(terms), (), terms[0].width)
+
+
+def _terms(expr: Expr, plus: bool, uses: Mapping[Expr, int], levels: Mapping[Expr, str], root: bool = False) -> Iterable[Term]:
+    shared = uses[expr] > 1 and levels[expr] == "state"
+    if expr.op not in ("add", "sub", "neg") or (shared and not root):
+        yield plus, expr
+        return
+    signs = {"add": (plus, plus), "sub": (plus, not plus), "neg": (not plus,)}[expr.op]
+    for arg, sign in zip(expr.args, signs):
+        yield from _terms(arg, sign, uses, levels)
+
+
+def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mapping[Expr, Expr]) -> Expr:
+    pieces: list[Term] = []
+    still: dict[str, list[Term]] = {"const": [], "slot": [], "step": []}
+    for sign, expr in terms:
+        if levels[expr] != "state":
+            still[levels[expr]].append((sign, expr))
+    if still["const"] and (still["step"] or still["slot"]):
+        still["step" if still["step"] else "slot"] += still.pop("const")
+    pieces += [(True, _plain_sum(group)) for group in still.values() if group]
+    moving = [(sign, expr) for sign, expr in terms if levels[expr] == "state"]
+    for wanted in (True, False):
+        group = [e for sign, e in moving if sign == wanted and e.op in ("matmul", "matmul_t")]
+        if group:
+            pieces.append((wanted, products([node(e.op, (e.args[0], new[e.args[1]]), (), e.width) for e in group])))
+    pieces += [(sign, new[e]) for sign, e in moving if e.op not in ("matmul", "matmul_t")]
+    return _plain_sum(pieces)
+
+
+def _plain_sum(terms: list[Term]) -> Expr:
+    terms = sorted(terms, key=lambda term: not term[0])
+    total = terms[0][1] if terms[0][0] else -terms[0][1]
+    for sign, expr in terms[1:]:
+        total = total + expr if sign else total - expr
+    return total
+
+
+__all__ = ["Step", "features", "frontier", "levels_of", "normalise", "products", "regroup"]

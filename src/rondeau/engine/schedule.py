@@ -1,0 +1,349 @@
+"""`schedule`: from a step's expressions to blocks of work in order.
+
+A product needs every feature of its operand, and so does a sum over the features; each of them therefore starts a new
+phase. All that shares a phase and a width is one block: products accumulate in registers, and the pointwise equations
+follow on the same features. What a later phase reads is kept in a buffer, or computed again where that is cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from rondeau.ir.expressions import Expr, postorder
+
+CHEAP = frozenset(
+    {"add", "sub", "mul", "neg", "minimum", "maximum", "where", "lt", "le", "eq", "abs", "relu", "floor", "spread"}
+)
+REDUCTIONS = frozenset({"sum", "max"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a vector lies: in rows of ``row`` features of ``buffer``, from feature ``offset``.
+
+    ``level`` says what selects the row: ``step`` (sequence and time), ``slot`` (sequence), ``const`` (there is one row).
+    """
+
+    buffer: str
+    level: str
+    row: int
+    offset: int = 0
+
+    def shifted(self, features: int) -> Place:
+        """The place ``features`` further on in the row."""
+        return replace(self, offset=self.offset + features)
+
+
+@dataclass(frozen=True)
+class Store:
+    """``expr`` goes to ``place``; with ``add`` it is added to what lies there."""
+
+    expr: Expr
+    place: Place
+    add: bool = False
+
+
+@dataclass(frozen=True)
+class Term:
+    """One product of an accumulator: ``matrix`` (transposed or not) times the ``inner`` features at ``operand``."""
+
+    matrix: Expr
+    transposed: bool
+    operand: Place
+    inner: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Accumulators that share a register tile, each a sum of terms."""
+
+    accumulators: tuple[Expr, ...]
+    terms: tuple[tuple[Term, ...], ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Work on ``width`` features: products first, then ``order`` pointwise, then stores and sums over the features."""
+
+    phase: int
+    width: int
+    groups: tuple[Group, ...]
+    loads: tuple[tuple[Expr, Place], ...]
+    order: tuple[Expr, ...]
+    stores: tuple[Store, ...]
+    reductions: tuple[Store, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One time step as blocks in order, then copies of states, and the scratch buffers by width."""
+
+    blocks: tuple[Block, ...]
+    copies: tuple[tuple[Place, Place, int], ...]
+    scratch: tuple[tuple[str, int], ...]
+    widths: tuple[tuple[Expr, int], ...] = field(repr=False, default=())
+
+
+def schedule(stores: Iterable[Store], loads: Mapping[Expr, Place], width: Callable[[Expr], int], tile: int = 4) -> Plan:
+    """The plan that computes all ``stores`` from what lies at ``loads``; ``tile`` bounds the accumulators of a group."""
+    builder = _Builder(list(stores), dict(loads), width)
+    builder.settle()
+    return builder.plan(tile)
+
+
+class _Builder:
+    def __init__(self, stores: list[Store], loads: dict[Expr, Place], width: Callable[[Expr], int]) -> None:
+        self.loads, self.width = loads, width
+        self.scratch: dict[str, int] = {}
+        self.kept: dict[Expr, Place] = {}
+        self.phases: dict[Expr, int] = {}
+        self.stores = [part for store in stores for part in self._pieces(store)]
+
+    def _pieces(self, store: Store) -> list[Store]:
+        """A concatenation is stored part by part; so is a whole one that other places ask for."""
+        if store.expr.op != "concat" or store.expr in self.loads:
+            return [store]
+        pieces, offset = [], 0
+        for part in store.expr.args:
+            pieces += self._pieces(Store(part, store.place.shifted(offset), store.add))
+            offset += self.width(part)
+        return pieces
+
+    # phases
+
+    def phase(self, expr: Expr) -> int:
+        """The first phase in which the value of ``expr`` can be read."""
+        for part in postorder([expr]) if expr not in self.phases else ():
+            if part not in self.phases:
+                self.phases[part] = self._phase(part)
+        return self.phases[expr]
+
+    def _phase(self, expr: Expr) -> int:
+        if expr in self.loads or not expr.args:
+            return 0
+        if expr.op in ("matmul", "matmul_t"):
+            operand = expr.args[1]
+            return 0 if self._direct(operand) is not None else self.phases[operand] + (operand.op != "concat")
+        below = max(self.phases[arg] for arg in expr.args)
+        if expr.op == "slice" and self._direct(expr) is not None:
+            return 0
+        return below + (expr.op in REDUCTIONS or expr.op in ("slice", "concat"))
+
+    def _direct(self, expr: Expr) -> Place | None:
+        """Where ``expr`` lies already, when it is a loaded value or a range of one."""
+        if expr in self.loads:
+            return self.loads[expr]
+        if expr.op == "slice":
+            inner = self._direct(expr.args[0])
+            return None if inner is None else inner.shifted(_start(expr, self.width))
+        return None
+
+    # what has to be kept
+
+    def settle(self) -> None:
+        """Finds every value that must lie in a buffer for a later phase, from the last use to the first."""
+        for store in self.stores:
+            self.phase(store.expr)
+            owned = not store.add and not store.place.buffer.startswith("state")
+            if owned and store.expr not in self.loads and store.expr.args:
+                self.kept.setdefault(store.expr, store.place)
+        self.wanted: dict[Expr, None] = {}
+        seen: set[tuple[Expr, int, int]] = set()
+        work = [(s.expr, self.phase(s.expr), self.width(s.expr)) for s in self.stores]
+        while work:
+            item = work.pop()
+            if item not in seen:
+                seen.add(item)
+                work += self._demands(*item)
+
+    def _demands(self, expr: Expr, phase: int, width: int) -> list[tuple[Expr, int, int]]:
+        """What computing ``expr`` in the block (phase, width) asks for; keeps what cannot be had there."""
+        if self._direct(expr) is not None or not expr.args:
+            return []
+        if expr.op == "products":
+            if self.phase(expr) != phase or self.width(expr) != width:
+                return self._keep(expr)
+            return [need for product in expr.args for need in self._operand(product.args[1])]
+        if expr.op in REDUCTIONS:
+            return self._keep_reduction(expr)
+        if expr.op == "concat":
+            return self._keep(expr)
+        if expr.op == "slice":
+            return self._keep(expr.args[0])
+        if expr.op == "spread":
+            return self._demands(expr.args[0], phase, width)
+        here = self.phase(expr) == phase and self.width(expr) == width
+        if not here and not self._cheap(expr, phase, width):
+            return self._keep(expr)
+        return [(arg, phase, width) for arg in expr.args]
+
+    def _operand(self, expr: Expr) -> list[tuple[Expr, int, int]]:
+        if self._direct(expr) is not None:
+            return []
+        return self._keep(expr.args[0]) if expr.op == "slice" else self._keep(expr)
+
+    def _keep(self, expr: Expr) -> list[tuple[Expr, int, int]]:
+        """Makes ``expr`` lie in a buffer, and asks for its computation at home."""
+        if expr.op == "spread":
+            expr = expr.args[0]
+        if self._direct(expr) is not None or not expr.args:
+            return []
+        if expr not in self.kept:
+            self.kept[expr] = self._scratch(self.width(expr))
+        if expr not in self.wanted:
+            self.wanted[expr] = None
+            if expr.op == "concat":
+                self.stores += self._pieces(Store(expr, self.kept[expr]))
+                return [(s.expr, self.phase(s.expr), self.width(s.expr)) for s in self._pieces(Store(expr, self.kept[expr]))]
+            if all(s.expr is not expr or s.place != self.kept[expr] for s in self.stores):
+                self.stores.append(Store(expr, self.kept[expr]))
+        return [(expr, self.phase(expr), self.width(expr))]
+
+    def _keep_reduction(self, expr: Expr) -> list[tuple[Expr, int, int]]:
+        if expr not in self.kept:
+            self.kept[expr] = self._scratch(1)
+        if expr in self.wanted:
+            return []
+        self.wanted[expr] = None
+        return [(expr.args[0], self.phase(expr), self.width(expr.args[0]))]
+
+    def _scratch(self, width: int) -> Place:
+        name = f"scratch{len(self.scratch)}"
+        self.scratch[name] = width
+        return Place(name, "slot", width)
+
+    def _cheap(self, expr: Expr, phase: int, width: int) -> bool:
+        """Whether ``expr``, of an earlier phase and this width, is computed again rather than kept."""
+        if expr.op not in CHEAP or self.width(expr) != width or expr in self.kept:
+            return False
+        return all(self._available(arg, phase, width) for arg in expr.args)
+
+    def _available(self, expr: Expr, phase: int, width: int) -> bool:
+        if expr.op in REDUCTIONS or expr.op == "spread":
+            return True
+        return self._direct(expr) is not None or not expr.args or expr in self.kept or self._cheap(expr, phase, width)
+
+    # blocks
+
+    def plan(self, tile: int) -> Plan:
+        """The blocks, in order."""
+        homes: dict[tuple[int, int, int], list[Store]] = {}
+        for store in self.stores:
+            homes.setdefault((self.phase(store.expr), *self._rank(store.expr)), []).append(store)
+        sums: dict[tuple[int, int, int], list[Store]] = {}
+        for expr in self.wanted:
+            if expr.op in REDUCTIONS:
+                key = (self.phase(expr), 0, self.width(expr.args[0]))
+                sums.setdefault(key, []).append(Store(expr, self.kept[expr]))
+        keys = sorted(homes.keys() | sums.keys())
+        blocks = [self._block(key[0], key[2], homes.get(key, []), sums.get(key, []), tile) for key in keys]
+        return self._in_place(Plan(tuple(blocks), (), tuple(self.scratch.items())))
+
+    def _rank(self, expr: Expr) -> tuple[int, int]:
+        width = self.width(expr)
+        return (1 if width == 1 else 2), width
+
+    def _block(self, phase: int, width: int, stores: list[Store], sums: list[Store], tile: int) -> Block:
+        loads: dict[Expr, Place] = {}
+        order: dict[Expr, None] = {}
+        accumulators: dict[Expr, None] = {}
+
+        def visit(expr: Expr) -> None:
+            if expr in order or expr in loads or expr in accumulators or expr.op == "constant":
+                return
+            place = self._readable(expr, phase, width, bool(sums))
+            if place is not None:
+                loads[expr] = place
+            elif expr.op == "products":
+                accumulators[expr] = None
+            else:
+                for arg in expr.args:
+                    visit(arg)
+                order[expr] = None
+
+        for store in sums:
+            visit(store.expr.args[0])
+        for store in stores:
+            visit(store.expr)
+        groups = self._groups(list(accumulators), tile)
+        return Block(phase, width, groups, tuple(loads.items()), tuple(order), tuple(stores), tuple(sums))
+
+    def _readable(self, expr: Expr, phase: int, width: int, summing: bool) -> Place | None:
+        """Where the block (phase, width) reads ``expr``, or None when it computes it."""
+        direct = self._direct(expr)
+        if direct is not None:
+            return direct
+        if expr.op == "slice":
+            return self.kept[expr.args[0]].shifted(_start(expr, self.width))
+        if expr not in self.kept:
+            return None
+        home = self.phase(expr) == phase and self.width(expr) == width and not summing
+        return None if home and expr.op not in REDUCTIONS and expr.op != "concat" else self.kept[expr]
+
+    def _groups(self, accumulators: list[Expr], tile: int) -> tuple[Group, ...]:
+        """Accumulators in groups of at most ``tile`` that read the same operands."""
+        terms = {expr: tuple(self._term(product) for product in expr.args) for expr in accumulators}
+        by_operand: dict[tuple[Place, ...], list[Expr]] = {}
+        for expr in accumulators:
+            by_operand.setdefault(tuple(term.operand for term in terms[expr]), []).append(expr)
+        groups = []
+        for members in by_operand.values():
+            for i in range(0, len(members), tile):
+                chosen = tuple(members[i : i + tile])
+                groups.append(Group(chosen, tuple(terms[expr] for expr in chosen)))
+        return tuple(groups)
+
+    def _term(self, product: Expr) -> Term:
+        matrix, operand = product.args
+        place = self._direct(operand)
+        if place is None:
+            place = (
+                self.kept[operand.args[0]].shifted(_start(operand, self.width)) if operand.op == "slice" else self.kept[operand]
+            )
+        return Term(matrix, product.op == "matmul_t", place, self.width(operand))
+
+    # states
+
+    def _in_place(self, plan: Plan) -> Plan:
+        """States that something reads after they are written go to a buffer first and are copied at the end of the step."""
+        copies: list[tuple[Place, Place, int]] = []
+        blocks = list(plan.blocks)
+        scratch = dict(plan.scratch)
+        for buffer in {s.place.buffer for b in blocks for s in b.stores if s.place.buffer.startswith("state")}:
+            if not _unsafe(buffer, blocks):
+                continue
+            row = next(s.place.row for b in blocks for s in b.stores if s.place.buffer == buffer)
+            name = f"next_{buffer}"
+            scratch[name] = row
+            blocks = [_renamed(block, buffer, name) for block in blocks]
+            copies.append((Place(name, "slot", row), Place(buffer, "slot", row), row))
+        return Plan(tuple(blocks), tuple(sorted(copies, key=lambda c: c[0].buffer)), tuple(scratch.items()))
+
+
+def _start(expr: Expr, width: Callable[[Expr], int]) -> int:
+    """The first feature of a range, as a number."""
+    return width(Expr("extent", (), (), expr.attrs[0]))
+
+
+def _unsafe(buffer: str, blocks: list[Block]) -> bool:
+    """Whether a write to the state ``buffer`` could destroy what is still to be read."""
+    first = min(i for i, b in enumerate(blocks) if any(s.place.buffer == buffer for s in b.stores))
+    for index, block in enumerate(blocks):
+        operands = {term.operand.buffer for group in block.groups for terms in group.terms for term in terms}
+        if index >= first and buffer in operands:
+            return True
+        for _, place in block.loads:
+            if place.buffer == buffer and (index > first or (index == first and not _aligned(place, block, buffer))):
+                return True
+    return False
+
+
+def _aligned(place: Place, block: Block, buffer: str) -> bool:
+    """Whether the block writes the state at the very features that it reads."""
+    return all(s.place.offset == place.offset for s in block.stores if s.place.buffer == buffer)
+
+
+def _renamed(block: Block, old: str, new: str) -> Block:
+    stores = tuple(replace(s, place=replace(s.place, buffer=new)) if s.place.buffer == old else s for s in block.stores)
+    return replace(block, stores=stores)

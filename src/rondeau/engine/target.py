@@ -1,0 +1,23 @@
+"""What kernels are written for on this processor."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+
+from rondeau.engine.vector import Machine
+
+
+@cache
+def machine_for(dtype: torch.dtype) -> Machine:
+    """The vectors and register tiles that suit the processor, for float32 or float64."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    real, size = ("float", 4) if dtype == torch.float32 else ("double", 8)
+    if features.get("avx512f") and features.get("avx512vl"):
+        return Machine(real, 64 // size, (6, 4, 2, 1), 4)
+    if features.get("avx2") and features.get("fma"):
+        return Machine(real, 32 // size, (3, 2, 1), 4)
+    return Machine(real, 16 // size, (4, 2, 1), 4)
