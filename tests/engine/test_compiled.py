@@ -33,7 +33,7 @@ class Guarded(memory.Lease):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_nothing_is_written_outside_the_buffers(name: str, monkeypatch) -> None:  # noqa: ANN001
+def test_nothing_is_written_outside_the_buffers(name: str, monkeypatch) -> None:
     from rondeau.engine import compiled
 
     monkeypatch.setattr(compiled, "Lease", Guarded)
@@ -93,7 +93,7 @@ def drawn(hidden: int = 9) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     return {"W": 0.3 * torch.randn(hidden, 4), "U": 0.3 * torch.randn(hidden, hidden)}, torch.randn(3, 6, 4)
 
 
-def test_the_disk_cache_is_harmless(tmp_path, monkeypatch) -> None:  # noqa: ANN001
+def test_the_disk_cache_is_harmless(tmp_path, monkeypatch) -> None:
     params, x = drawn()
     expected = scan(plain, params, x, backend="reference")[0]
 
@@ -140,7 +140,7 @@ def test_eight_threads_share_one_cell() -> None:
         torch.testing.assert_close(y, expected)
 
 
-def _child(queue) -> None:  # noqa: ANN001
+def _child(queue) -> None:
     params, x = drawn()
     queue.put((torch.get_num_threads(), scan(plain, params, x, backend="compiled")[0].tolist()))
 

@@ -208,12 +208,14 @@ def _exp(w: Writer, x: str) -> str:
 
 
 def _sigmoid(w: Writer, x: str) -> str:
+    """With t = exp(-|x|): 1 / (1 + t) for x above zero, t / (1 + t) below, so that no large number is rounded."""
     m = w.machine
-    bound = 88.0 if m.bits == 32 else 708.0
-    x = w.choose("olt", w.choose("ogt", x, m.splat(-bound)), m.splat(bound))
-    n, _, p = _reduced(w, w.let(f"fneg {m.vector} {x}"))
+    a = w.choose("olt", w.intrinsic("fabs", x), m.splat(88.0 if m.bits == 32 else 708.0))
+    n, _, p = _reduced(w, w.let(f"fneg {m.vector} {a}"))
     scale = _power(w, n)
-    return w.binary("fdiv", m.splat(1.0), w.binary("fadd", w.fma(p, scale, scale), m.splat(1.0)))
+    t = w.fma(p, scale, scale)
+    above = w.select(w.compare("olt", x, m.splat(0.0)), t, m.splat(1.0))
+    return w.binary("fdiv", above, w.binary("fadd", t, m.splat(1.0)))
 
 
 def _tanh(w: Writer, x: str) -> str:
