@@ -220,12 +220,15 @@ def test_autocast_carries_states_and_layers(kind: str) -> None:
     trial = Trial(kind, 3)
     trial.options = {"num_layers": 2, "bidirectional": True}
     ours, theirs = trial.module(nn), trial.module(torch.nn)
-    x = torch.randn(5, 2, trial.input)
-    with torch.autocast("cpu", torch.bfloat16):
-        _, state = ours(x)
-        y, z = ours(x, state)[0], theirs(x, theirs(x)[1])[0]
-    assert y.dtype == z.dtype
-    torch.testing.assert_close(y.float(), z.float(), rtol=0.05, atol=0.02)
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.randn(5, 2, trial.input, dtype=dtype)
+        with torch.autocast("cpu", torch.bfloat16):
+            _, state = ours(x)
+            y, z = ours(x, state), theirs(x, theirs(x)[1])
+        for a, b in zip(torch.utils._pytree.tree_leaves(y), torch.utils._pytree.tree_leaves(z)):
+            assert a.dtype == b.dtype
+            torch.testing.assert_close(a.float(), b.float(), rtol=0.05, atol=0.03)
+    assert ours.double()(x.double())[0].dtype == torch.float64
 
 
 @pytest.mark.parametrize("name", [*KINDS, *(f"{kind}Cell" for kind in KINDS)])

@@ -103,6 +103,7 @@ class _DropIn(_Copyable, nn.RNNBase):
     def _layers(self, x: Tensor, state: States, lengths: Tensor | None) -> tuple[Tensor, States]:
         directions = 2 if self.bidirectional else 1
         last: list[States] = []
+        lower = self._autocast_type(x)
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(directions):
@@ -113,7 +114,17 @@ class _DropIn(_Copyable, nn.RNNBase):
             x = outputs[0] if directions == 1 else torch.cat([y.transpose(0, 1) for y in outputs], -1).transpose(0, 1)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = self._dropped(x, lengths)
-        return x, tuple(torch.stack(values) for values in zip(*last))
+        states = tuple(torch.stack(values) for values in zip(*last))
+        if lower is None or x.dtype != torch.float32:
+            return x, states
+        return x.to(lower), tuple(value.to(lower) for value in states)
+
+    def _autocast_type(self, x: Tensor) -> torch.dtype | None:
+        """What PyTorch returns under autocast: its type, but from a GRU the input's."""
+        device = x.device.type
+        if not torch.is_autocast_enabled(device):
+            return None
+        return x.dtype if self.mode == "GRU" else torch.get_autocast_dtype(device)
 
     def _dropped(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Dropout on the same elements in the same order as PyTorch draws for: steps first, packed when packed."""
