@@ -9,7 +9,9 @@ from pathlib import Path
 
 import typer
 
+from rondeau.cells import gru
 from rondeau.cli import app
+from rondeau.engine.stages import stage
 
 PACKAGES = (
     "rondeau",
@@ -73,6 +75,13 @@ def _constant(value: object) -> str:
     return f"a table of {len(value)} entries" if hasattr(value, "__len__") else type(value).__name__
 
 
+def kernel() -> str:
+    """The page on how a cell becomes a kernel, with the stages of a GRU as the engine prints them."""
+    shown = {name: stage(gru(), name, {"input": 32, "hidden": 64}) for name in ("equations", "gradient", "plan")}
+    return (HERE / "kernel.template").read_text(encoding="utf-8").format(**shown)
+
+
 if __name__ == "__main__":
+    (HERE / "kernel.md").write_text(kernel(), encoding="utf-8")
     (HERE / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "api.md").write_text(api(), encoding="utf-8")

@@ -21,7 +21,7 @@ from rondeau.engine.memory import Lease
 from rondeau.engine.normalise import normalise
 from rondeau.engine.problem import Problem
 from rondeau.engine.rows import Rows, rows_of
-from rondeau.engine.schedule import Store, schedule
+from rondeau.engine.schedule import Plan, Store, schedule
 from rondeau.engine.target import machine_for
 from rondeau.engine.threads import openmp, parallel
 from rondeau.engine.transforms import transforming
@@ -63,16 +63,19 @@ class Program:
     dtype: torch.dtype
     kernels: dict[str, tuple[Code, Kernel]] = field(default_factory=dict)
 
-    def code(self, kind: str) -> Code:
-        """The LLVM text of the kernel ``infer``, ``train`` or ``backward``."""
-        layout, machine = self.layout, machine_for(self.dtype)
-        backward = kind == "backward"
+    def plan(self, kind: str) -> Plan:
+        """The plan of the kernel ``infer``, ``train`` or ``backward``."""
+        layout, backward = self.layout, kind == "backward"
         stores: tuple[Store, ...] = layout.back_stores if backward else layout.stores
         if kind == "train":
             stores = (*stores, *layout.kept)
         loads = dict(layout.back_loads if backward else layout.loads)
-        plan = schedule(stores, loads, layout.step.width, machine.tile)
-        return emit(plan, machine, layout.step.width, Blocks(layout), backward)
+        return schedule(stores, loads, layout.step.width, machine_for(self.dtype).tile)
+
+    def code(self, kind: str) -> Code:
+        """The LLVM text of a kernel."""
+        layout = self.layout
+        return emit(self.plan(kind), machine_for(self.dtype), layout.step.width, Blocks(layout), kind == "backward")
 
     def kernel(self, kind: str) -> tuple[Code, Kernel]:
         """The text and the machine code of a kernel."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -139,18 +141,25 @@ def _states(cell: Cell, state: States | Tensor | None) -> States:
     return given
 
 
-def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, extras: Extras) -> dict[str, int]:
-    """The named sizes, read off the shapes: each pair of a width and a number with one unknown name settles it."""
-    pairs: list[tuple[Width, int]] = [(cell.input.width, x.shape[-1])]
-    pairs += [(item.width, value.shape[-1]) for item, value in zip(cell.states, state) if value.dim()]
-    pairs += [
-        (item.width, extras[item.name].shape[-1]) for item in cell.inputs[1:] if item.name in extras and extras[item.name].dim()
-    ]
-    for item in cell.parameters:
-        shape = params[item.name].shape
-        if len(shape) == (1 if item.columns is None else 2):
-            pairs.append((item.rows.scaled(len(item.gates)), shape[0]))
-            pairs += [] if item.columns is None else [(item.columns, shape[1])]
+def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, extras: Extras) -> Mapping[str, int]:
+    """The named sizes, read off the shapes."""
+    known = [(item.name, tuple(params[item.name].shape)) for item in cell.parameters]
+    known += [(item.name, tuple(value.shape)[-1:]) for item, value in zip(cell.states, state)]
+    known += [(name, tuple(value.shape)[-1:]) for name, value in extras.items()]
+    return _solved(cell, x.shape[-1], tuple(known))
+
+
+@lru_cache(maxsize=1024)
+def _solved(cell: Cell, input: int, known: tuple[tuple[str, tuple[int, ...]], ...]) -> Mapping[str, int]:
+    """Each pair of a width and a number with one unknown name settles it."""
+    shapes = dict(known)
+    pairs: list[tuple[Width, int]] = [(cell.input.width, input)]
+    vectors = [(s.name, s.width) for s in cell.states] + [(i.name, i.width) for i in cell.inputs[1:]]
+    pairs += [(width, shapes[name][0]) for name, width in vectors if shapes.get(name)]
+    for p in cell.parameters:
+        if len(shapes[p.name]) == (1 if p.columns is None else 2):
+            pairs.append((p.rows.scaled(len(p.gates)), shapes[p.name][0]))
+            pairs += [] if p.columns is None else [(p.columns, shapes[p.name][1])]
     sizes: dict[str, int] = {}
     for _ in cell.sizes:
         for width, number in pairs:
@@ -162,7 +171,7 @@ def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, e
     missing = [name for name in cell.sizes if name not in sizes]
     if missing:
         raise InputError(f"the size {missing[0]!r} of {cell.name} cannot be read off its parameters; give its initial state")
-    return sizes
+    return MappingProxyType(sizes)
 
 
 def _check_shapes(problem: Problem) -> None:

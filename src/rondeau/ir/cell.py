@@ -39,6 +39,16 @@ class Cell:
     source: Source = NO_SOURCE
     doc: str = ""
 
+    def __hash__(self) -> int:
+        # a cell is looked up at every run
+        if "_hash" not in self.__dict__:
+            content = (self.name, self.inputs, self.states, self.parameters, self.output, self.next)
+            object.__setattr__(self, "_hash", hash(content))
+        return int(self.__dict__["_hash"])
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
     @property
     def declared(self) -> tuple[Input | State | Parameter, ...]:
         """All that the cell declares: inputs, states, parameters."""

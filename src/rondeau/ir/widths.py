@@ -21,6 +21,15 @@ class Width:
 
     terms: tuple[tuple[str, Fraction], ...]
 
+    def __post_init__(self) -> None:
+        # widths are bound and hashed at every run, and fractions are slow
+        plain = len(self.terms) == 1 and self.terms[0][1] == 1 and self.terms[0][0]
+        object.__setattr__(self, "_plain", plain or None)
+        object.__setattr__(self, "_hash", hash(self.terms))
+
+    def __hash__(self) -> int:
+        return int(self.__dict__["_hash"])
+
     @staticmethod
     def of(value: Width | str | int) -> Width:
         """The width that ``value`` writes: ``Width.of("2*hidden + 1")``.
@@ -63,6 +72,9 @@ class Width:
         Raises:
             InputError: a size is missing, or does not divide as the width asks.
         """
+        plain = self.__dict__["_plain"]
+        if plain is not None and plain in sizes:
+            return sizes[plain]
         missing = sorted(self.names - sizes.keys())
         if missing:
             raise InputError(f"the size {missing[0]!r} is not known; give it by name, as {missing[0]}=...")
