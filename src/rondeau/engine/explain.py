@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.problem import pose
-from rondeau.engine.scan import BACKENDS
+from rondeau.engine.scan import BACKENDS, choose
 from rondeau.ir.cell import Cell
 
 
@@ -49,5 +49,4 @@ def explain(cell: Cell, x: Tensor, params: Mapping[str, Tensor] | None = None, *
         params = {item.name: torch.zeros(item.shape(sizes), dtype=x.dtype, device=x.device) for item in cell.parameters}
     problem = pose(cell, params, x, **options)
     reasons = {backend.name: backend.refusal(problem) for backend in BACKENDS}
-    chosen = next(name for name, reason in reasons.items() if reason is None)
-    return Explanation(chosen, {name: reason for name, reason in reasons.items() if reason is not None})
+    return Explanation(choose(problem).name, {name: reason for name, reason in reasons.items() if reason is not None})

@@ -87,6 +87,14 @@ def refusal(problem: Problem) -> str | None:
     return transforming(problem.tensors)
 
 
+def fastest(problem: Problem) -> bool:
+    """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, measured in
+    benchmarks/cells.py; its GRU and RNN on the CPU are loops of small operations."""
+    if problem.lengths is not None or signature(problem.cell) != signature(lstm()):
+        return False
+    return not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in problem.tensors))
+
+
 def run(problem: Problem) -> Result:
     """As `rondeau.engine.reference.run`."""
     y, *state = differentiable_twice(problem, _outputs)

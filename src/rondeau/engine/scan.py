@@ -28,7 +28,7 @@ BACKENDS = (
     Backend("torch", fused.refusal, fused.run),
     Backend("reference", lambda problem: None, reference.run),
 )
-"""In the order in which ``auto`` prefers them."""
+"""In the order in which ``auto`` prefers them, but for what `rondeau.engine.fused.fastest` names."""
 
 
 def scan(
@@ -131,7 +131,8 @@ def choose(problem: Problem, name: str = "auto") -> Backend:
         InputError: no such backend, or it refuses.
     """
     if name == "auto":
-        return next(item for item in BACKENDS if item.refusal(problem) is None)
+        ranked = sorted(BACKENDS, key=lambda item: item.run is not fused.run) if fused.fastest(problem) else BACKENDS
+        return next(item for item in ranked if item.refusal(problem) is None)
     chosen = next((item for item in BACKENDS if item.name == name), None)
     if chosen is None:
         raise InputError(f"there is no backend {name!r}; choose auto, {', '.join(item.name for item in BACKENDS)}")
