@@ -159,6 +159,33 @@ def test_a_forked_child_computes_on_one_thread() -> None:
     torch.testing.assert_close(torch.tensor(found), expected)
 
 
+def test_a_run_is_forgotten_when_its_graph_is(monkeypatch) -> None:
+    import gc
+    import weakref
+
+    from rondeau.engine import compiled
+
+    made: list[weakref.ref[memory.Lease]] = []
+
+    class Watched(memory.Lease):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(compiled, "Lease", Watched)
+    gc.disable()
+    try:
+        params, x = drawn()
+        weights = {name: value.requires_grad_() for name, value in params.items()}
+        y, state_ = scan(plain, weights, x, backend="compiled")
+        y.sum().backward()
+        assert len(made) == 2
+        del y, state_
+        assert all(lease() is None for lease in made)
+    finally:
+        gc.enable()
+
+
 def test_a_very_long_sequence() -> None:
     item = cells.min_gru()
     params = {"W": torch.randn(2, 1), "b": torch.zeros(2)}

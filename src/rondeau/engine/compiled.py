@@ -96,7 +96,9 @@ class Program:
         outputs = [rows.from_rows(buffers["y"])]
         outputs += [rows.from_slots(buffers[f"state{i}"]) for i in range(len(problem.state))]
         outputs += [rows.from_rows(buffers[f"trace{i}"]) for i in range(len(problem.trace))]
-        own = {name for name, _, _ in self.layout.buffers}
+        # only what a backward run reads: an output would hold the node that holds it, and neither would ever be freed
+        own = {place.buffer for _, place in self.layout.back_loads if not place.buffer.startswith("state")}
+        own |= {store.place.buffer for store in self.layout.kept} | {place.buffer for _, place in self.layout.other}
         if not keep:
             lease.release()
             return outputs, _Kept(rows, {}, lease)
@@ -132,7 +134,7 @@ class Program:
         rows, layout = kept.rows, self.layout
         code, kernel = self.kernel("backward")
         n = len(problem.state)
-        given = [g if g is not None else torch.zeros_like(v) for g, v in zip(gradients, kept.outputs)]
+        given = [problem.x.new_zeros(shape) if g is None else g for g, shape in zip(gradients, kept.shapes)]
         buffers = dict(kept.buffers)
         buffers["dy"] = rows.to_rows(given[0])
         buffers |= {
@@ -157,7 +159,7 @@ class _Kept:
     rows: Rows
     buffers: Buffers
     lease: Lease
-    outputs: list[Tensor] = field(default_factory=list)
+    shapes: list[torch.Size] = field(default_factory=list)
 
 
 class _Scan(torch.autograd.Function):
@@ -167,7 +169,7 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: Any, program: Program, problem: Problem, *tensors: Tensor) -> Any:
         outputs, kept = program.forward(problem, keep=True)
         ctx.program, ctx.problem, ctx.kept = program, problem, kept
-        kept.outputs = [value.detach() for value in outputs]
+        kept.shapes = [value.shape for value in outputs]  # not the outputs: they hold this node, and would never be freed
         ctx.save_for_backward(*tensors)
         ctx.set_materialize_grads(False)
         return tuple(outputs)
@@ -180,7 +182,7 @@ class _Scan(torch.autograd.Function):
             found = ctx.program.backward(problem, ctx.kept, list(gradients))
             return (None, None, *(g if t.requires_grad else None for g, t in zip(found, tensors)))
         y, state, traces = reference.run(problem)
-        given = tuple(g if g is not None else torch.zeros_like(v) for g, v in zip(gradients, ctx.kept.outputs))
+        given = tuple(problem.x.new_zeros(s) if g is None else g for g, s in zip(gradients, ctx.kept.shapes))
         return (None, None, *gradients_of((y, *state, *traces.values()), tensors, given, create_graph=True))
 
 
