@@ -1,4 +1,4 @@
-"""A run cut by SIGKILL at random moments ends with the bytes of weights of an uncut one: ``python benchmarks/resume_kill.py``."""
+"""A run cut by SIGKILL at random moments ends with the weights of an uncut one: ``python benchmarks/resume_kill.py``."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +82,31 @@ def kernel() -> str:
     return (HERE / "kernel.template").read_text(encoding="utf-8").format(**shown)
 
 
+def benchmarks() -> str:
+    """The page of figures, from the newest line of benchmarks/results/cells.jsonl for each layer and shape."""
+    lines = (HERE.parent / "benchmarks" / "results" / "cells.jsonl").read_text(encoding="utf-8").splitlines()
+    newest = {(row["kind"], tuple(row["shape"])): row for row in map(json.loads, lines)}
+    rows = [
+        "# Benchmarks",
+        "",
+        "Written by `python docs/generate.py` from `benchmarks/results/cells.jsonl`, to which `python benchmarks/cells.py` adds.",
+        "Ratios are PyTorch's time over ours: above 1 is faster than PyTorch. Minimum over repeats, median in brackets.",
+        "Equality of outputs and all gradients is asserted first; the competitors take turns in one process. Inference leaves",
+        "the LSTM to PyTorch's kernel, which is the faster one there.",
+        "",
+        "| layer | time, batch, input, hidden | forward and all gradients | inference | ours, ms | PyTorch, ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (kind, shape), r in newest.items():
+        train, infer = f"{r['train']:.2f} ({r['train_median']:.2f})", f"{r['infer']:.2f} ({r['infer_median']:.2f})"
+        size = ", ".join(map(str, shape))
+        rows.append(f"| {kind} | {size} | {train} | {infer} | {r['ours_ms']:.2f} | {r['theirs_ms']:.2f} |")
+    facts = sorted({f"torch {r['torch']}, {r['threads']} threads, {r['machine']}" for r in newest.values()})
+    return "\n".join([*rows, "", "; ".join(facts) + ". The machine was shared, so single figures vary by a tenth or two.", ""])
+
+
 if __name__ == "__main__":
+    (HERE / "benchmarks.md").write_text(benchmarks(), encoding="utf-8")
     (HERE / "kernel.md").write_text(kernel(), encoding="utf-8")
     (HERE / "commands.md").write_text(commands(), encoding="utf-8")
     (HERE / "api.md").write_text(api(), encoding="utf-8")

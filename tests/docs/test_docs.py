@@ -21,7 +21,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["commands", "api", "kernel"])
+@pytest.mark.parametrize("name", ["commands", "api", "kernel", "benchmarks"])
 def test_generated_pages_are_up_to_date(name: str) -> None:
     written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     assert written == getattr(generator(), name)(), "run: python docs/generate.py"

@@ -52,6 +52,11 @@ def _kernels() -> dict[str, Kernel]:
     }
 
 
+@cache
+def _lstm() -> str:
+    return signature(lstm())
+
+
 @lru_cache(maxsize=1024)
 def signature(cell: Cell) -> str:
     """The equations alone: equal for cells that differ only in names, initial values and prose."""
@@ -90,7 +95,7 @@ def refusal(problem: Problem) -> str | None:
 def fastest(problem: Problem) -> bool:
     """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, measured in
     benchmarks/cells.py; its GRU and RNN on the CPU are loops of small operations."""
-    if problem.lengths is not None or signature(problem.cell) != signature(lstm()):
+    if problem.lengths is not None or signature(problem.cell) != _lstm():
         return False
     return not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in problem.tensors))
 
