@@ -89,7 +89,7 @@ def benchmarks() -> str:
     rows = [
         "# Benchmarks",
         "",
-        "Written by `python docs/generate.py` from `benchmarks/results/cells.jsonl`, to which `python benchmarks/cells.py` adds.",
+        "Written by `python docs/generate.py` from `benchmarks/results/cells.jsonl`; `python benchmarks/cells.py` adds to it.",
         "Ratios are PyTorch's time over ours: above 1 is faster than PyTorch. Minimum over repeats, median in brackets.",
         "Equality of outputs and all gradients is asserted first; the competitors take turns in one process. Inference leaves",
         "the LSTM to PyTorch's kernel, which is the faster one there.",
