@@ -16,7 +16,7 @@ from pathlib import Path
 from rondeau.data import Text
 from rondeau.train import Settings, resume, start
 text = Text.of("to be or not to be, that is the question. " * 200)
-settings = Settings(hidden=24, embedding=8, batch=4, window=16, seed=5, steps=400, threads=1, dropout=0.1)
+settings = Settings(hidden=24, embedding=8, batch=4, window=16, seed=5, steps=3000, threads=1, dropout=0.1)
 folder = Path(sys.argv[1])
 run = resume(folder, text) if (folder / "manifest.json").exists() else start(settings, text, folder=folder, overwrite=True)
 if run.training.progress.step == 0:
@@ -42,7 +42,7 @@ def main() -> None:
         while kills < options.kills:
             process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(cut)])
             try:
-                process.wait(draw.uniform(2.0, 2.0 + length / options.kills * 2))
+                process.wait(draw.uniform(1.6, 1.6 + length / options.kills))
                 break
             except subprocess.TimeoutExpired:
                 process.kill()
