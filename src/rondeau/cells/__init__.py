@@ -92,7 +92,7 @@ def get(name: str) -> Cell:
         'gru'
     """
     if name not in ALL:
-        near = difflib.get_close_matches(name, ALL, 3, 0.5)
+        near = difflib.get_close_matches(str(name), ALL, 3, 0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else "`rondeau cells` lists them"
         raise InputError(f"there is no cell {name!r}; {hint}")
     return ALL[name]

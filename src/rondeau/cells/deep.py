@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rondeau.cells import sources
+from rondeau.cells.settings import whole
 from rondeau.cells.simple import Activation, activation_of
-from rondeau.errors import InputError
 from rondeau.ir import Cell, bias, cell, input, sigmoid, state, tanh, weight, zeros
 
 
@@ -36,8 +36,7 @@ def deep_transition_rnn(depth: int = 2, shortcut: bool = True, activation: str |
         InputError: fewer than two layers.
     """
     f = activation_of(activation)
-    if depth < 2:
-        raise InputError(f"depth is the number of layers in the transition, at least 2, not {depth!r}")
+    whole("depth", depth, 2, "the number of layers in the transition")
     layers = " ".join(f"l{i}" for i in range(1, depth))
 
     if not shortcut:
@@ -106,8 +105,7 @@ def highway_rnn(depth: int = 3) -> Cell:
     Raises:
         InputError: fewer than one layer.
     """
-    if depth < 1:
-        raise InputError(f"depth is the number of layers a step, at least 1, not {depth!r}")
+    whole("depth", depth, 1, "the number of layers a step")
     gates = " ".join(f"{kind}{i}" for i in range(depth) for kind in "nt")
 
     @cell(source=sources.HIGHWAY.noting("carry gate coupled to the transform gate"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rondeau.cells import sources
+from rondeau.cells.settings import number
 from rondeau.errors import InputError
-from rondeau.ir import Cell, bias, cell, filled, input, mean, sigmoid, sqrt, state, tanh, vector, weight, zeros
-from rondeau.ir.expressions import Expr
+from rondeau.ir import Cell, Expr, bias, cell, filled, input, normalise, orthogonal, sigmoid, state, tanh, vector, weight, zeros
 
 
 def lstm(forget_bias: float = 1.0) -> Cell:
@@ -13,7 +13,11 @@ def lstm(forget_bias: float = 1.0) -> Cell:
 
     Args:
         forget_bias: where the forget gate's bias starts.
+
+    Raises:
+        InputError: the forget bias is not a finite number.
     """
+    start = number("forget_bias", forget_bias)
 
     @cell(source=sources.FORGET.noting("no peepholes; the form of torch.nn.LSTM with its two biases as one"))
     def lstm(
@@ -22,7 +26,7 @@ def lstm(forget_bias: float = 1.0) -> Cell:
         c=state(),
         W=weight("i f g o", "hidden", "input"),
         U=weight("i f g o", "hidden", "hidden"),
-        b=bias("i f g o", "hidden", init=zeros(f=forget_bias)),
+        b=bias("i f g o", "hidden", init=zeros(f=start)),
     ):
         i = sigmoid(W.i @ x + U.i @ h + b.i)
         f = sigmoid(W.f @ x + U.f @ h + b.f)
@@ -67,13 +71,15 @@ def peephole_lstm(gates: str = "i f o", full: bool = False) -> Cell:
     Raises:
         InputError: ``gates`` names another gate, or none.
     """
-    chosen = tuple(gates.split())
+    chosen = tuple(gates.split()) if isinstance(gates, str) else ()
     if not chosen or set(chosen) - set("ifo") or len(set(chosen)) < len(chosen):
         raise InputError(f"gates is a choice of 'i f o' with spaces between, not {gates!r}")
     spec = " ".join(gate for gate in "ifo" if gate in chosen)
     peepholes = weight(spec, "hidden", "hidden") if full else vector(spec, "hidden")
 
-    @cell(source=sources.PEEPHOLE, name="peephole_lstm_full" if full else "peephole_lstm")
+    note = "full-matrix peepholes, as in the lectures; the paper's are diagonal" if full else "diagonal peepholes"
+
+    @cell(source=sources.PEEPHOLE.noting(note), name="peephole_lstm_full" if full else "peephole_lstm")
     def peephole_lstm(
         x=input(),
         h=state(),
@@ -86,8 +92,7 @@ def peephole_lstm(gates: str = "i f o", full: bool = False) -> Cell:
         def look(gate: str, at: Expr) -> Expr | float:
             if gate not in chosen:
                 return 0
-            block = P.parameter.block(gate) if hasattr(P, "parameter") else P
-            return block @ at if full else block * at
+            return P[gate] @ at if full else P[gate] * at
 
         i = sigmoid(W.i @ x + U.i @ h + look("i", c) + b.i)
         f = sigmoid(W.f @ x + U.f @ h + look("f", c) + b.f)
@@ -109,7 +114,7 @@ def projected_lstm() -> Cell:
         h=state("projection"),
         c=state(),
         W=weight("i f g o", "hidden", "input"),
-        U=weight("i f g o", "hidden", "projection"),
+        U=weight("i f g o", "hidden", "projection", init=orthogonal()),
         b=bias("i f g o", "hidden", init=zeros(f=1.0)),
         P=weight("projection", "hidden"),
     ):
@@ -125,16 +130,10 @@ def projected_lstm() -> Cell:
     return projected_lstm
 
 
-def normalised(value: Expr, epsilon: float = 1e-5) -> Expr:
-    """``value`` shifted and scaled to mean 0 and variance 1 over its features."""
-    centred = value - mean(value)
-    return centred / sqrt(mean(centred * centred) + epsilon)
-
-
 def layer_norm_lstm() -> Cell:
     """Each gate's two products are normalised over the units, and so is the cell before it is put out."""
 
-    @cell(source=sources.LAYER_NORM.noting("equations 20 to 22; statistics per gate, not over all four together"))
+    @cell(source=sources.LAYER_NORM.noting("equations 20 to 22; statistics per gate, not over all four together; one shift b"))
     def layer_norm_lstm(
         x=input(),
         h=state(),
@@ -147,12 +146,12 @@ def layer_norm_lstm() -> Cell:
         gamma=vector("hidden", init=filled(1.0)),
         d=bias("hidden"),
     ):
-        i = sigmoid(beta.i * normalised(W.i @ x) + alpha.i * normalised(U.i @ h) + b.i)
-        f = sigmoid(beta.f * normalised(W.f @ x) + alpha.f * normalised(U.f @ h) + b.f)
-        g = tanh(beta.g * normalised(W.g @ x) + alpha.g * normalised(U.g @ h) + b.g)
-        o = sigmoid(beta.o * normalised(W.o @ x) + alpha.o * normalised(U.o @ h) + b.o)
+        i = sigmoid(beta.i * normalise(W.i @ x) + alpha.i * normalise(U.i @ h) + b.i)
+        f = sigmoid(beta.f * normalise(W.f @ x) + alpha.f * normalise(U.f @ h) + b.f)
+        g = tanh(beta.g * normalise(W.g @ x) + alpha.g * normalise(U.g @ h) + b.g)
+        o = sigmoid(beta.o * normalise(W.o @ x) + alpha.o * normalise(U.o @ h) + b.o)
         c = f * c + i * g
-        h = o * tanh(gamma * normalised(c) + d)
+        h = o * tanh(gamma * normalise(c) + d)
         return h, c
 
     return layer_norm_lstm
@@ -161,7 +160,7 @@ def layer_norm_lstm() -> Cell:
 def multiplicative_lstm() -> Cell:
     """The gates read ``m = (A x) * (B h)`` instead of ``h``: the input chooses the transition."""
 
-    @cell(source=sources.MULTIPLICATIVE)
+    @cell(source=sources.MULTIPLICATIVE.noting("with biases"))
     def multiplicative_lstm(
         x=input(),
         h=state(),
@@ -184,14 +183,18 @@ def multiplicative_lstm() -> Cell:
     return multiplicative_lstm
 
 
-def janet() -> Cell:
-    """Only a forget gate, whose counterpart for the input is held back by ``beta``; one state.
+def janet(beta: float = 1.0) -> Cell:
+    """Only a forget gate; one state: ``h = sigmoid(s) * h + (1 - sigmoid(s - beta)) * g``.
 
-    ``h = f * h + (1 - sigmoid(a - beta)) * g`` where ``f = sigmoid(a)``.
+    Args:
+        beta: how much more of the candidate is let in than the forget gate leaves room for.
+
+    Raises:
+        InputError: beta is not a finite number.
     """
-    beta = 1.0
+    shift = number("beta", beta)
 
-    @cell(source=sources.JANET.noting("beta = 1; constant forget bias instead of chrono initialisation"))
+    @cell(source=sources.JANET.noting(f"beta = {shift:g}; constant forget bias instead of chrono initialisation"))
     def janet(
         x=input(),
         h=state(),
@@ -201,7 +204,7 @@ def janet() -> Cell:
     ):
         s = W.f @ x + U.f @ h + b.f
         g = tanh(W.g @ x + U.g @ h + b.g)
-        h = sigmoid(s) * h + (1 - sigmoid(s - beta)) * g
+        h = sigmoid(s) * h + (1 - sigmoid(s - shift)) * g
         return h
 
     return janet

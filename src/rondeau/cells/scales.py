@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from rondeau.cells import sources
+from rondeau.cells.settings import part, whole
 from rondeau.cells.simple import Activation, activation_of
 from rondeau.errors import InputError
 from rondeau.ir import (
     Cell,
-    Expr,
     bias,
     cell,
     concat,
     context,
     exp,
     input,
+    orthogonal,
     past,
     sigmoid,
     softplus,
@@ -35,10 +36,9 @@ def leaky_rnn(rate: float = 0.1, activation: str | Activation = "tanh") -> Cell:
         InputError: the rate does not lie in (0, 1].
     """
     f = activation_of(activation)
-    if not 0 < rate <= 1:
-        raise InputError(f"rate lies above 0 and up to 1, not {rate!r}")
+    part("rate", rate)
 
-    @cell(source=sources.LEAKY)
+    @cell(source=sources.LEAKY.noting("one rate for decay and drive; all weights are trained"))
     def leaky_rnn(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), b=bias("hidden")):
         n = f(W @ x + U @ h + b)
         h = (1 - rate) * h + rate * n
@@ -47,18 +47,24 @@ def leaky_rnn(rate: float = 0.1, activation: str | Activation = "tanh") -> Cell:
     return leaky_rnn
 
 
-def leaky_rnn_learned(activation: str | Activation = "tanh") -> Cell:
-    """Leaky units, each with a rate of its own that is learned: ``rate = sigmoid(a)``."""
-    f = activation_of(activation)
+def leaky_rnn_learned(activation: str | Activation = "tanh", per_unit: bool = True) -> Cell:
+    """Leaky units whose rate is learned: ``rate = sigmoid(a)``.
 
-    @cell(source=sources.LEAKY.noting("the rates are learned, each through a sigmoid"))
+    Args:
+        activation: a name or a function of an expression.
+        per_unit: whether each unit has a rate of its own, or all share one.
+    """
+    f = activation_of(activation)
+    note = "the rates are learned, each through a sigmoid" if per_unit else "one learned rate, through a sigmoid"
+
+    @cell(source=sources.LEAKY.noting(note))
     def leaky_rnn_learned(
         x=input(),
         h=state(),
         W=weight("hidden", "input"),
         U=weight("hidden", "hidden"),
         b=bias("hidden"),
-        a=vector("hidden", init=uniform(-3, 0)),
+        a=vector("hidden" if per_unit else 1, init=uniform(-3, 0)),
     ):
         rate = sigmoid(a)
         n = f(W @ x + U @ h + b)
@@ -72,9 +78,10 @@ def lagged_rnn(lag: int = 3, nearest: bool = True, activation: str | Activation 
     """Direct connections from ``lag`` steps ago, beside the connection of length one or (``nearest=False``) in its place.
 
     Raises:
-        CellError: the lag is not a whole number from 1.
+        InputError: the lag is not a whole number from 1.
     """
     f = activation_of(activation)
+    whole("lag", lag, 1, "the number of steps back")
     source = sources.LAGS.noting("connections between hidden states" + ("" if nearest else "; those of length one removed"))
     if not nearest:
 
@@ -108,27 +115,27 @@ def clockwork(periods: tuple[int, ...] = (1, 2, 4, 8)) -> Cell:
     Raises:
         InputError: the periods are not rising positive whole numbers.
     """
-    if not periods or any(not isinstance(p, int) or p < 1 for p in periods) or list(periods) != sorted(set(periods)):
+    known = periods if isinstance(periods, (tuple, list)) else ()
+    if not known or any(type(p) is not int or p < 1 for p in known) or list(known) != sorted(set(known)):
         raise InputError(f"periods are rising positive whole numbers, such as (1, 2, 4, 8), not {periods!r}")
-    n = len(periods)
-    gates = " ".join(f"g{i}_{j}" for i in range(n) for j in range(i, n))
+    count = len(known)
+    gates = " ".join(f"g{i}_{j}" for i in range(count) for j in range(i, count))
 
-    @cell(source=sources.CLOCKWORK)
+    @cell(source=sources.CLOCKWORK.noting("any rising periods; tanh"))
     def clockwork(
         x=input(),
         h=state(),
         W=weight("hidden", "input"),
-        U=weight(gates, f"hidden/{n}", f"hidden/{n}"),
+        U=weight(gates, f"hidden/{count}", f"hidden/{count}", init=orthogonal()),
         b=bias("hidden"),
     ):
         drive = W @ x + b
-        groups, inputs = split(h, n), split(drive, n)
-
-        def candidate(i: int) -> Expr:
-            pulled = [U[f"g{i}_{j}"] @ groups[j] for j in range(i, n)]
-            return tanh(sum(pulled, inputs[i]))
-
-        h = concat(*(where(time() % p < 0.5, candidate(i), groups[i]) for i, p in enumerate(periods)))
+        groups, inputs = split(h, count), split(drive, count)
+        moved = []
+        for i, period in enumerate(known):
+            n = tanh(sum((U[f"g{i}_{j}"] @ groups[j] for j in range(i, count)), inputs[i]))
+            moved.append(where(time() % period < 0.5, n, groups[i]))
+        h = concat(*moved)
         return h
 
     return clockwork
@@ -144,8 +151,8 @@ def hierarchical_rnn(levels: int = 3, slowest: float = 0.05) -> Cell:
     Raises:
         InputError: fewer than two levels, or a rate outside (0, 1].
     """
-    if levels < 2 or not 0 < slowest <= 1:
-        raise InputError(f"levels is at least 2 and slowest lies in (0, 1]; got {levels!r} and {slowest!r}")
+    whole("levels", levels, 2, "the number of groups")
+    part("slowest", slowest)
     rates = [slowest ** (i / (levels - 1)) for i in range(levels)]
     gates = " ".join(f"g{i}_{j}" for i in range(levels) for j in (i - 1, i) if j >= 0)
 
@@ -154,7 +161,7 @@ def hierarchical_rnn(levels: int = 3, slowest: float = 0.05) -> Cell:
         x=input(),
         h=state(),
         W=weight(f"hidden/{levels}", "input"),
-        U=weight(gates, f"hidden/{levels}", f"hidden/{levels}"),
+        U=weight(gates, f"hidden/{levels}", f"hidden/{levels}", init=orthogonal()),
         b=bias("hidden"),
     ):
         groups, offsets = split(h, levels), split(b, levels)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rondeau.cells import sources
 from rondeau.errors import InputError
-from rondeau.ir import Cell, Expr, bias, cell, input, relu, sigmoid, state, tanh, uniform, vector, weight
+from rondeau.ir import Cell, Expr, bias, cell, input, orthogonal, relu, sigmoid, state, tanh, uniform, vector, weight
 
 Activation = Callable[[Expr], Expr]
 ACTIVATIONS: dict[str, Activation] = {"tanh": tanh, "relu": relu, "sigmoid": sigmoid}
@@ -25,20 +25,45 @@ def activation_of(activation: str | Activation) -> Activation:
     return ACTIVATIONS[activation]
 
 
-def elman(activation: str | Activation = "tanh") -> Cell:
+def elman(activation: str | Activation = "tanh", output: bool = False) -> Cell:
     """The simple recurrent cell: ``h = f(W x + U h + b)``, PyTorch's ``nn.RNN`` for tanh and relu.
 
     Args:
         activation: ``tanh``, ``relu``, ``sigmoid``, or any function of an expression.
+        output: whether the cell has an output layer of its own, ``y = V h + d``, and so a size ``output``; else it puts out
+            its state.
+
+    Raises:
+        InputError: no such activation.
     """
     f = activation_of(activation)
+    if output:
+        return _elman_output(f)
 
-    @cell(source=sources.ELMAN)
+    @cell(source=sources.ELMAN.noting("any activation; the output layer is left to what comes after"))
     def elman(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), b=bias("hidden")):
         h = f(W @ x + U @ h + b)
         return h
 
     return elman
+
+
+def _elman_output(f: Activation) -> Cell:
+    @cell(source=sources.ELMAN.noting("any activation; the output layer is linear"))
+    def elman_output(
+        x=input(),
+        h=state(),
+        W=weight("hidden", "input"),
+        U=weight("hidden", "hidden"),
+        b=bias("hidden"),
+        V=weight("output", "hidden"),
+        d=bias("output"),
+    ):
+        h = f(W @ x + U @ h + b)
+        y = V @ h + d
+        return y, h
+
+    return elman_output
 
 
 def jordan(activation: str | Activation = "tanh") -> Cell:
@@ -53,7 +78,7 @@ def jordan(activation: str | Activation = "tanh") -> Cell:
         x=input(),
         y=state("output"),
         W=weight("hidden", "input"),
-        U=weight("hidden", "output"),
+        U=weight("hidden", "output", init=orthogonal()),
         b=bias("hidden"),
         V=weight("output", "hidden"),
         c=bias("output"),
@@ -69,7 +94,7 @@ def ind_rnn(activation: str | Activation = "relu") -> Cell:
     """Each unit sees only its own past: ``h = f(W x + u * h + b)``."""
     f = activation_of(activation)
 
-    @cell(source=sources.INDRNN)
+    @cell(source=sources.INDRNN.noting("one layer, without batch normalisation"))
     def ind_rnn(x=input(), h=state(), W=weight("hidden", "input"), u=vector("hidden", init=uniform(0, 1)), b=bias("hidden")):
         h = f(W @ x + u * h + b)
         return h

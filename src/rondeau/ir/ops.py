@@ -27,7 +27,7 @@ class Op:
     ``derivative(g, y, *args)`` gives, for the cotangent ``g`` of the result ``y``, the cotangent of each argument (None: no
     derivative flows), at the width of the result; what was stretched is summed by the caller. ``torch`` is an expression
     in ``a``, ``b``, ``c``. ``text`` and ``latex`` are templates over the spelled arguments; ``rank`` is the binding strength
-    of the text form (atoms 9, power 8, unary 7, products 6, sums 5, comparisons 4).
+    of the text form (atoms 9, parts 8, unary 7, products of features 6, matrix products 5, sums 4, comparisons 3).
     """
 
     name: str
@@ -54,6 +54,11 @@ def _expand_gelu(x: Expr) -> Expr:
     return 0.5 * x * (1 + apply("erf", x * math.sqrt(0.5)))
 
 
+def _expand_normalise(x: Expr, epsilon: Expr) -> Expr:
+    centred = x - mean(x)
+    return centred / sqrt(mean(centred * centred) + epsilon)
+
+
 def _function(name: str, derivative: Derivative, torch: str, latex: str = "", llvm: str = "") -> Op:
     return Op(name, 1, derivative, torch, llvm or name, f"{name}({{0}})", latex or rf"\{name}\left({{0}}\right)")
 
@@ -66,8 +71,8 @@ def _named(name: str, expand: Callable[..., Expr], arity: int = 1) -> Op:
 
 _ROWS = (
     # arithmetic
-    Op("add", 2, lambda g, y, a, b: (g, g), "a + b", "fadd", "{0} + {1}", "{0} + {1}", 5),
-    Op("sub", 2, lambda g, y, a, b: (g, -g), "a - b", "fsub", "{0} - {1}", "{0} - {1}", 5),
+    Op("add", 2, lambda g, y, a, b: (g, g), "a + b", "fadd", "{0} + {1}", "{0} + {1}", 4),
+    Op("sub", 2, lambda g, y, a, b: (g, -g), "a - b", "fsub", "{0} - {1}", "{0} - {1}", 4),
     Op("mul", 2, lambda g, y, a, b: (g * b, g * a), "a * b", "fmul", "{0} * {1}", r"{0} \odot {1}", 6),
     Op("div", 2, lambda g, y, a, b: (g / b, -(g * y / b)), "a / b", "fdiv", "{0} / {1}", r"\frac{{{0}}}{{{1}}}", 6),
     Op("neg", 1, lambda g, y, a: (-g,), "-a", "fneg", "-{0}", "-{0}", 7),
@@ -100,8 +105,8 @@ _ROWS = (
     _named("mod", lambda a, b: a - b * floor(a / b), 2),
     Op("where", 3, lambda g, y, c, a, b: (None, where(c, g, 0), where(c, 0, g)), "torch.where(a != 0, b, c)", "where",
        "where({0}, {1}, {2})", r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}"),
-    Op("lt", 2, lambda g, y, a, b: (None, None), "(a < b).to(a.dtype)", "lt", "{0} < {1}", r"\left[{0} < {1}\right]", 4),
-    Op("le", 2, lambda g, y, a, b: (None, None), "(a <= b).to(a.dtype)", "le", "{0} <= {1}", r"\left[{0} \le {1}\right]", 4),
+    Op("lt", 2, lambda g, y, a, b: (None, None), "(a < b).to(a.dtype)", "lt", "{0} < {1}", r"\left[{0} < {1}\right]", 3),
+    Op("le", 2, lambda g, y, a, b: (None, None), "(a <= b).to(a.dtype)", "le", "{0} <= {1}", r"\left[{0} \le {1}\right]", 3),
     Op("eq", 2, lambda g, y, a, b: (None, None), "(a == b).to(a.dtype)", "eq", "equal({0}, {1})", r"\left[{0} = {1}\right]"),
     # over the features
     Op("sum", 1, lambda g, y, a: (spread(g, a.width),), "a.sum(-1, keepdim=True)", "sum", "sum({0})", r"\textstyle\sum {0}",
@@ -109,13 +114,14 @@ _ROWS = (
     Op("max", 1, lambda g, y, a: (g / total(apply("eq", a, y)) * apply("eq", a, y),), "a.amax(-1, keepdim=True)", "max",
        "max({0})", r"\max\left({0}\right)", kind="reduction"),
     _named("mean", lambda a: total(a) / node("size", (), (a.width,), ONE)),
+    _named("normalise", _expand_normalise, 2),
     Op("spread", 1, lambda g, y, a: (g,), "a.expand(*a.shape[:-1], {width})", "spread", "spread({0})", "{0}", kind="structure"),
     Op("concat", -1, None, "torch.cat({args}, -1)", "concat", "concat({args})", r"\left[{args}\right]", kind="structure"),
     Op("slice", 1, None, "a[..., {start}:{stop}]", "slice", "{0}[{start}:{stop}]",
-       "{0}_{{[{start}:{stop}]}}", 8, kind="structure"),
+       r"{0}\left[{start} : {stop}\right]", 8, kind="structure"),
     # products
-    Op("matmul", 2, None, "b @ a.mT", "matmul", "{0} @ {1}", r"{0} {1}", 6, kind="product"),
-    Op("matmul_t", 2, None, "b @ a", "matmul_t", "{0}.T @ {1}", r"{0}^\top {1}", 6, kind="product"),
+    Op("matmul", 2, None, "b @ a.mT", "matmul", "{0} @ {1}", r"{0} {1}", 5, kind="product"),
+    Op("matmul_t", 2, None, "b @ a", "matmul_t", "{0}.T @ {1}", r"{0}^\top {1}", 5, kind="product"),
 )  # fmt: skip
 
 OPS: dict[str, Op] = {row.name: row for row in _ROWS}
@@ -210,7 +216,8 @@ def _caller(op: str) -> Callable[..., Expr]:
         return apply(op, *args)
 
     call.__name__ = call.__qualname__ = op
-    call.__doc__ = f"``{OPS[op].text}``, feature by feature." if OPS[op].kind == "pointwise" else f"``{OPS[op].text}``."
+    over = "over the features, one number" if OPS[op].kind == "reduction" or op == "mean" else "feature by feature"
+    call.__doc__ = f"``{OPS[op].text.format('a', 'b', 'c')}``, {over}."
     return call
 
 
@@ -273,6 +280,11 @@ def split(value: Expr, parts: int) -> tuple[Expr, ...]:
     """``value`` cut into ``parts`` ranges of equal width."""
     bounds = [value.width.scaled(Fraction(i, parts)) for i in range(parts + 1)]
     return tuple(features(value, slice(a, b)) for a, b in zip(bounds, bounds[1:]))
+
+
+def normalise(value: Expr, epsilon: float = 1e-5) -> Expr:
+    """``value`` shifted and scaled to mean 0 and variance 1 over its features; ``epsilon`` is added to the variance."""
+    return apply("normalise", value, epsilon)
 
 
 def softmax(value: Expr) -> Expr:

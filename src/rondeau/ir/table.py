@@ -32,33 +32,31 @@ def count(cell: Cell, **sizes: int) -> int:
 
 
 def table(cell: Cell, **sizes: int) -> str:
-    """The parameters: name, gates, shape, how many numbers, how they start. Without sizes the shapes are in symbols.
+    """The parameters: name, gates, role, shape, how many numbers, how they start. Without sizes the shapes are in symbols.
 
     Example:
         >>> from rondeau.cells import elman
         >>> print(table(elman(), input=3, hidden=5))
-        parameter  gates  shape  numbers  starts
-        W          -      5 x 3       15  glorot 1
-        U          -      5 x 5       25  orthogonal 1
-        b          -      5            5  zeros
-        total                         45
+        parameter  gates  role    shape  numbers  starts
+        W          -      weight  5 x 3       15  glorot 1
+        U          -      weight  5 x 5       25  orthogonal 1
+        b          -      bias    5            5  zeros
+        total                                 45
     """
-    rows = [("parameter", "gates", "shape", "numbers", "starts")]
+    rows: list[tuple[str, ...]] = [("parameter", "gates", "role", "shape", "numbers", "starts")]
     rows += [_row(p, sizes) for p in cell.parameters]
-    rows.append(("total", "", "", f"{count(cell, **sizes):,}" if sizes else "", ""))
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
-    aligned = (
-        "  ".join(cell.rjust(w) if i == 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths))) for row in rows
-    )
+    rows.append(("total", "", "", "", f"{count(cell, **sizes):,}" if sizes else "", ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    aligned = ("  ".join(f"{field:{'>' if i == 4 else '<'}{widths[i]}}" for i, field in enumerate(row)) for row in rows)
     return "\n".join(line.rstrip() for line in aligned)
 
 
-def _row(p: Parameter, sizes: dict[str, int]) -> tuple[str, str, str, str, str]:
+def _row(p: Parameter, sizes: dict[str, int]) -> tuple[str, ...]:
     gates = " ".join(p.gates) or "-"
     rows = p.rows.scaled(len(p.gates))
     symbolic = [str(rows)] + ([] if p.columns is None else [str(p.columns)])
     shape = " x ".join(map(str, p.shape(sizes))) if sizes else " x ".join(symbolic)
-    return p.name, gates, shape, f"{prod(p.shape(sizes)):,}" if sizes else "", _start(p.init)
+    return p.name, gates, p.role, shape, f"{prod(p.shape(sizes)):,}" if sizes else "", _start(p.init)
 
 
 def _start(init: Initial) -> str:

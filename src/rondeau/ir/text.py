@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import State
 from rondeau.ir.expressions import Expr
-from rondeau.ir.ops import OPS
+from rondeau.ir.ops import OPS, Op
 
-ATOM = 9
+ATOM, PART = 9, 8
 
 
 def spell(expr: Expr, names: Mapping[Expr, str] | None = None) -> str:
@@ -63,16 +63,24 @@ def _spell(expr: Expr, names: Mapping[Expr, str], top: bool = False) -> tuple[st
     if leaf is not None:
         return leaf, ATOM
     if expr.op not in OPS:
-        return " + ".join(_bracket(_spell(arg, names), 6) for arg in expr.args), 5
+        return " + ".join(_bracket(_spell(arg, names), 5) for arg in expr.args), 4
     row = OPS[expr.op]
     parts = [_spell(arg, names) for arg in expr.args]
     if expr.op == "slice":
-        return f"{_bracket(parts[0], 8)}[{expr.attrs[0]}:{expr.attrs[1]}]", row.rank
+        return f"{_bracket(parts[0], PART)}[{expr.attrs[0]}:{expr.attrs[1]}]", row.rank
     if row.rank == ATOM:
         texts = [text for text, _ in parts]
         return row.text.format(*texts, args=", ".join(texts)), ATOM
-    inner = [_bracket(part, row.rank + (1 if i and expr.op not in ("add", "mul") else 0)) for i, part in enumerate(parts)]
-    return row.text.format(*inner), row.rank
+    return row.text.format(*map(_bracket, parts, needed(row))), row.rank
+
+
+def needed(row: Op) -> tuple[int, ...]:
+    """How strongly each operand of an op must bind to stand without brackets."""
+    if row.kind == "product":
+        return PART, PART
+    chains = row.name in ("add", "mul")
+    compares = row.name in ("lt", "le")
+    return row.rank + compares, row.rank + (not chains)
 
 
 def _bracket(part: tuple[str, int], rank: int) -> str:
