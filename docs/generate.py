@@ -1,18 +1,21 @@
-"""Writes docs/commands.md and docs/api.md from the code: ``python docs/generate.py``. A test holds them against it."""
+"""Writes the pages that the code decides: ``python docs/generate.py``. A test holds them against it."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from rondeau.cells import gru
+from rondeau.cells import ALL, gru, sources
 from rondeau.cli import app
 from rondeau.engine.stages import stage
+from rondeau.ir import Source
+from rondeau.train import Settings
 
 PACKAGES = (
     "rondeau",
@@ -24,15 +27,21 @@ PACKAGES = (
     "rondeau.models",
     "rondeau.train",
 )
+PAGES = ("commands", "api", "kernel", "benchmarks", "bibliography")
 HERE = Path(__file__).parent
+RESULTS = HERE.parent / "benchmarks" / "results"
 
 
 def commands() -> str:
     """Every command with its arguments and options."""
     lines = ["# Commands", "", "Written by `python docs/generate.py` from the commands' own help.", ""]
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    whole = typer.main.get_command(app)
+    lines += [f"`rondeau {_names(item)[1:]}: {_help(item)}" for item in whole.params if item.name != "help"]
+    lines += ["`rondeau COMMAND --help` shows what follows here, for one command.", ""]
+    for name, command in whole.commands.items():  # type: ignore[attr-defined]
+        settings = name == "train"  # the options left out there are those of Settings
         lines += [f"## rondeau {name}", "", (command.help or "").split("\n\nExample:")[0].strip(), "", "| | |", "|---|---|"]
-        lines += [f"| {_names(item)} | {_help(item)} |" for item in command.params if item.name != "help"]
+        lines += [f"| {_names(item)} | {_help(item, settings)} |" for item in command.params if item.name != "help"]
         if "Example:" in (command.help or ""):
             lines += ["", "```sh", command.help.split("Example:")[1].strip(), "```"]
         lines.append("")
@@ -45,8 +54,10 @@ def _names(item: object) -> str:
     return " ".join(shown)
 
 
-def _help(item: object) -> str:
+def _help(item: object, settings: bool = False) -> str:
     default = getattr(item, "default", None)
+    if settings and default is None and item.name != "corpus":
+        default = getattr(Settings(), item.name, None)
     plain = isinstance(default, (str, int, float)) and not isinstance(default, bool)
     return (getattr(item, "help", None) or "") + (f" (default {default})" if plain else "")
 
@@ -83,30 +94,58 @@ def kernel() -> str:
 
 
 def benchmarks() -> str:
-    """The page of figures, from the newest line of benchmarks/results/cells.jsonl for each layer and shape."""
-    lines = (HERE.parent / "benchmarks" / "results" / "cells.jsonl").read_text(encoding="utf-8").splitlines()
-    newest = {(row["kind"], tuple(row["shape"])): row for row in map(json.loads, lines)}
-    rows = [
-        "# Benchmarks",
-        "",
-        "Written by `python docs/generate.py` from `benchmarks/results/cells.jsonl`; `python benchmarks/cells.py` adds to it.",
-        "Ratios are PyTorch's time over ours: above 1 is faster than PyTorch. Minimum over repeats, median in brackets.",
-        "Equality of outputs and all gradients is asserted first; the competitors take turns in one process. Inference leaves",
-        "the LSTM to PyTorch's kernel, which is the faster one there.",
-        "",
-        "| layer | time, batch, input, hidden | forward and all gradients | inference | ours, ms | PyTorch, ms |",
-        "|---|---|---|---|---|---|",
-    ]
-    for (kind, shape), r in newest.items():
-        train, infer = f"{r['train']:.2f} ({r['train_median']:.2f})", f"{r['infer']:.2f} ({r['infer_median']:.2f})"
-        size = ", ".join(map(str, shape))
-        rows.append(f"| {kind} | {size} | {train} | {infer} | {r['ours_ms']:.2f} | {r['theirs_ms']:.2f} |")
-    facts = sorted({f"torch {r['torch']}, {r['threads']} threads, {r['machine']}" for r in newest.values()})
-    return "\n".join([*rows, "", "; ".join(facts) + ". The machine was shared, so single figures vary by a tenth or two.", ""])
+    """The page of figures, from the lines of JSON in benchmarks/results."""
+    return (HERE / "benchmarks.template").read_text(encoding="utf-8").format(cells=_speeds(), dropin_fuzz=_agreements())
+
+
+def _measured(name: str, key: Callable[[dict[str, Any]], Hashable]) -> list[dict[str, Any]]:
+    """The newest line of a results file for each value of ``key``, in the order of their first lines."""
+    lines = (RESULTS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return list({key(row): row for row in map(json.loads, lines)}.values())
+
+
+def _table(head: str, rows: Iterator[str]) -> str:
+    return "\n".join([head, "|---" * (head.count("|") - 1) + "|", *rows])
+
+
+def _speeds() -> str:
+    rows = _measured("cells", lambda row: (row["kind"], *row["shape"]))
+    facts = sorted({f"torch {r['torch']}, {r['threads']} threads, {r['machine']}" for r in rows})
+    head = "| layer | time, batch, input, hidden | forward and all gradients | inference | ours, ms | PyTorch, ms |"
+    return _table(head, map(_speed, rows)) + "\n\n" + "; ".join(facts) + "."
+
+
+def _speed(r: dict[str, Any]) -> str:
+    train, infer = f"{r['train']:.2f} ({r['train_median']:.2f})", f"{r['infer']:.2f} ({r['infer_median']:.2f})"
+    size = ", ".join(map(str, r["shape"]))
+    return f"| {r['kind']} | {size} | {train} | {infer} | {r['ours_ms']:.2f} | {r['theirs_ms']:.2f} |"
+
+
+def _agreements() -> str:
+    rows = _measured("dropin_fuzz", lambda row: (row["class"], row["backend"], *row["ran"]))
+    head = "| class | backend asked for | backends that ran, calls | configurations | agree |"
+    return _table(head, map(_agreement, rows))
+
+
+def _agreement(r: dict[str, Any]) -> str:
+    ran = ", ".join(f"{name} {calls:,}" for name, calls in r["ran"].items()) or "not recorded"
+    return f"| {r['class']} | {r['backend']} | {ran} | {r['trials']:,} | {r['agreed']:,} |"
+
+
+def bibliography() -> str:
+    """The page of sources: those of the zoo, and those that the rest of the code and the lectures name."""
+    return (HERE / "bibliography.template").read_text(encoding="utf-8").format(cells="\n".join(_cited()))
+
+
+def _cited() -> Iterator[str]:
+    used: dict[Source, list[str]] = {s: [] for s in vars(sources).values() if isinstance(s, Source) and s.title}
+    for cell in ALL.values():
+        if cell.source.title:
+            used.setdefault(cell.source.noting(""), []).append(f"`{cell.name}`")
+    for source in sorted(used, key=lambda s: (s.authors.lower(), s.year)):
+        yield f"- {source}" + (": " + ", ".join(used[source])) * bool(used[source])
 
 
 if __name__ == "__main__":
-    (HERE / "benchmarks.md").write_text(benchmarks(), encoding="utf-8")
-    (HERE / "kernel.md").write_text(kernel(), encoding="utf-8")
-    (HERE / "commands.md").write_text(commands(), encoding="utf-8")
-    (HERE / "api.md").write_text(api(), encoding="utf-8")
+    for page in PAGES:
+        (HERE / f"{page}.md").write_text(globals()[page](), encoding="utf-8")
