@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
@@ -43,7 +44,12 @@ class Step:
 
     def width(self, expr: Expr) -> int:
         """The number of features of an expression."""
-        return expr.width.bind(dict(self.sizes))
+        return expr.width.bind(self.numbers)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The sizes by name."""
+        return dict(self.sizes)
 
 
 def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), trace: Iterable[str] = ()) -> Step:

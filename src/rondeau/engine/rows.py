@@ -35,6 +35,9 @@ class Rows:
     source: Tensor | None = None  # row -> sequence * time + step
     slots: Tensor | None = None  # row -> slot
 
+    def __post_init__(self) -> None:
+        self.address = self.table.ctypes.data
+
     def to_rows(self, value: Tensor) -> Tensor:
         """(batch, time, width) as (rows, width), without a copy where it lies so already."""
         width = value.shape[-1]

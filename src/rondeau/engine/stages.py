@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import torch
 
 from rondeau.engine.build import assembly
-from rondeau.engine.compiled import Program
 from rondeau.engine.layout import arrange
 from rondeau.engine.normalise import normalise
+from rondeau.engine.program import Program
 from rondeau.engine.schedule import Block, Plan
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
