@@ -16,6 +16,7 @@ from rondeau.cells import ALL
 from rondeau.engine import build, memory, program
 from rondeau.engine.frame import Frame, frame
 from rondeau.engine.reference import evaluate
+from rondeau.errors import InputError
 from rondeau.ir.expressions import node
 from rondeau.ir.ops import OPS
 from rondeau.ir.widths import Width
@@ -34,7 +35,7 @@ class Guards:
         monkeypatch.setattr(program, "frame", self.frame)
         monkeypatch.setattr(program, "borrow", self.borrow)
         program._program.cache_clear()
-        program._frames.cache_clear()
+        program.frames_of.cache_clear()
 
     def frame(self, shapes) -> Frame:
         wider = [("guard first", (1, GUARD))]
@@ -63,7 +64,7 @@ class Guards:
 def guards(monkeypatch):
     yield Guards(monkeypatch)
     program._program.cache_clear()
-    program._frames.cache_clear()
+    program.frames_of.cache_clear()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -231,6 +232,18 @@ def test_checkpointing_keeps_nothing(lent) -> None:
     assert all(item() is None for item in lent)
     for a, b in zip(torch.autograd.grad(y.sum(), weights.values()), torch.autograd.grad(expected.sum(), weights.values())):
         torch.testing.assert_close(a, b)
+
+
+def test_segments_keep_only_the_states_between_them(lent) -> None:
+    params, x = drawn()[0], torch.randn(3, 100, 4)
+    weights = {name: value.requires_grad_() for name, value in params.items()}
+    y, _ = scan(plain, weights, x, segment="auto", backend="compiled")
+    assert all(item() is None for item in lent)
+    y.sum().backward()
+    assert len(lent) == 10 * 5 and all(item() is None for item in lent)  # each segment forward twice and backward once
+    for wrong in (0, -1, 2.5, "some", True):
+        with pytest.raises(InputError, match="segment is"):
+            scan(plain, weights, x, segment=wrong)
 
 
 def test_a_very_long_sequence() -> None:

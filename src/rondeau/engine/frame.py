@@ -24,6 +24,12 @@ class Frame:
         start, (rows, row) = self.at[name]
         return memory.as_strided((rows, row), (row, 1), start + memory.storage_offset())
 
+    def clear(self, memory: Tensor) -> None:
+        """Zeros in all numbers of ``memory`` that belong to no buffer."""
+        starts = [start for start, _ in self.at.values()]
+        for (start, (rows, row)), following in zip(self.at.values(), [*starts[1:], len(memory)]):
+            memory[start + rows * row : following].zero_()
+
 
 def frame(shapes: Iterable[tuple[str, Shape]]) -> Frame:
     """The buffers one behind another, each from a multiple of `ALIGN` on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from rondeau.engine.hoist import evaluated, stacked
 from rondeau.engine.layout import Layout
 from rondeau.engine.problem import Problem
 from rondeau.engine.rows import Rows
-from rondeau.engine.twice import with_tensors
+from rondeau.engine.twice import with_autograd, with_tensors
 from rondeau.ir.expressions import Expr
 
 
@@ -219,16 +219,7 @@ class _Gradients:
 
     def _through(self, pairs: list[tuple[Expr, Tensor]]) -> None:
         p = self.problem
-        with torch.enable_grad():
-            leaves = tuple(t.detach().requires_grad_() for t in p.tensors)
-            inner = with_tensors(p, leaves)
-            values = evaluated([expr for expr, _ in pairs], inner)
-            outputs = [values[expr] for expr, _ in pairs]
-            grads = [
-                g.reshape(v.shape) if g.numel() == v.numel() else g.sum_to_size(v.shape) for v, (_, g) in zip(outputs, pairs)
-            ]
-            live = [(v, g) for v, g in zip(outputs, grads) if v.requires_grad]
-            found = torch.autograd.grad([v for v, _ in live], leaves, [g for _, g in live], allow_unused=True)
+        found = with_autograd(partial(self._pulled_back, pairs))
         n, m = len(p.state), len(p.params)
         if found[0] is not None:
             self._add_x(found[0])
@@ -238,3 +229,15 @@ class _Gradients:
         for name, g in zip(p.extras, found[1 + n + m :]):
             if g is not None:
                 self.extras[name] = self.extras[name] + g if name in self.extras else g
+
+    def _pulled_back(self, pairs: list[tuple[Expr, Tensor]]) -> tuple[Tensor | None, ...]:
+        """The gradients of `Problem.tensors` through hoisted values, from the values' own."""
+        with torch.enable_grad():
+            leaves = tuple(t.detach().requires_grad_() for t in self.problem.tensors)
+            values = evaluated([expr for expr, _ in pairs], with_tensors(self.problem, leaves))
+            outputs = [values[expr] for expr, _ in pairs]
+            grads = [
+                g.reshape(v.shape) if g.numel() == v.numel() else g.sum_to_size(v.shape) for v, (_, g) in zip(outputs, pairs)
+            ]
+            live = [(v, g) for v, g in zip(outputs, grads) if v.requires_grad]
+            return torch.autograd.grad([v for v, _ in live], leaves, [g for _, g in live], allow_unused=True)

@@ -133,7 +133,7 @@ class Program:
     def forward(self, problem: Problem, kept: Tensor | None = None, keep: bool = False) -> tuple[list[Tensor], Kept | None]:
         """Outputs, last states and traces; with ``keep`` also what a backward run needs, in ``kept`` if given."""
         rows, kind, x = rows_of(problem), "train" if keep else "infer", problem.x
-        at = _frames(self, kind, rows.count, rows.batch, rows.parts)
+        at = frames_of(self, kind, rows.count, rows.batch, rows.parts)
         lasting = borrow(x, at.lasting.size) if kept is None else kept
         passing = borrow(x, at.passing.size)
         given = others(self.layout, problem, rows)
@@ -151,7 +151,7 @@ class Program:
     def backward(self, problem: Problem, kept: Kept, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The gradients of `Problem.tensors` from those of the outputs."""
         rows, x, n = rows_of(problem), problem.x, len(problem.state)
-        at = _frames(self, "backward", rows.count, rows.batch, rows.parts)
+        at = frames_of(self, "backward", rows.count, rows.batch, rows.parts)
         passing = borrow(x, at.passing.size)
         passing[: at.blank].zero_()
 
@@ -194,7 +194,8 @@ def _numbered(name: str, values: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 @lru_cache(maxsize=1024)
-def _frames(program: Program, kind: str, rows: int, batch: int, parts: int) -> Frames:
+def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) -> Frames:
+    """`Program.frames`, remembered."""
     return program.frames(kind, rows, batch, parts)
 
 
