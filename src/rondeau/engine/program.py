@@ -130,9 +130,9 @@ class Program:
 
     # running
 
-    def forward(self, problem: Problem, kept: Tensor | None = None, keep: bool = False) -> tuple[list[Tensor], Kept | None]:
-        """Outputs, last states and traces; with ``keep`` also what a backward run needs, in ``kept`` if given."""
-        rows, kind, x = rows_of(problem), "train" if keep else "infer", problem.x
+    def prepare(self, problem: Problem, rows: Rows, kept: Tensor | None = None, keep: bool = False) -> Forward:
+        """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``kept`` if given."""
+        kind, x = "train" if keep else "infer", problem.x
         at = frames_of(self, kind, rows.count, rows.batch, rows.parts)
         lasting = borrow(x, at.lasting.size) if kept is None else kept
         passing = borrow(x, at.passing.size)
@@ -144,9 +144,17 @@ class Program:
         y = x.new_empty(rows.count, self.layout.rows["y"][1])
         traces = [x.new_empty(rows.count, self.layout.rows[f"trace{i}"][1]) for i in range(len(problem.trace))]
         buffers = {"y": y, **given, **_parameters(problem), **_numbered("state", states), **_numbered("trace", traces)}
-        self._run(kind, at, lasting, passing, buffers, rows)
-        outputs = [rows.from_rows(y), *map(rows.from_slots, states), *map(rows.from_rows, traces)]
-        return outputs, Kept(lasting, given) if keep else None
+        call = self._call(kind, at, lasting, passing, buffers, rows)
+        return Forward(call, [y, *states, *traces], Kept(lasting, given), passing)
+
+    def forward(self, problem: Problem, kept: Tensor | None = None, keep: bool = False) -> tuple[list[Tensor], Kept | None]:
+        """Outputs, last states and traces; with ``keep`` also what a backward run needs, in ``kept`` if given."""
+        rows, n = rows_of(problem), len(problem.state)
+        run = self.prepare(problem, rows, kept, keep)
+        run.call()
+        y, *rest = run.results
+        outputs = [rows.from_rows(y), *map(rows.from_slots, rest[:n]), *map(rows.from_rows, rest[n:])]
+        return outputs, run.kept if keep else None
 
     def backward(self, problem: Problem, kept: Kept, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The gradients of `Problem.tensors` from those of the outputs."""
@@ -167,12 +175,12 @@ class Program:
         traces = [rowwise(g, f"trace{i}") for i, g in enumerate(gradients[1 + n :])]
         buffers = {"dy": rowwise(gradients[0], "y"), **kept.hoisted, **_parameters(problem)}
         buffers |= {**_numbered("state", states), **_numbered("dtrace", traces)}
-        self._run("backward", at, kept.memory, passing, buffers, rows)
+        self._call("backward", at, kept.memory, passing, buffers, rows)()
         buffers |= {name: at.lasting.view(kept.memory, name) for name in at.lasting.at}
         buffers |= {name: at.passing.view(passing, name) for name in at.passing.at if name[0] in "dD"}
         return self.recipe.gradients(problem, rows, buffers)
 
-    def _run(self, kind: str, at: Frames, lasting: Tensor, passing: Tensor, buffers: Buffers, rows: Rows) -> None:
+    def _call(self, kind: str, at: Frames, lasting: Tensor, passing: Tensor, buffers: Buffers, rows: Rows) -> Call:
         code, kernel = self.kernel(kind)
         bases = (lasting.data_ptr(), passing.data_ptr())
         words = [rows.steps, rows.stride, rows.parts, rows.address]
@@ -180,9 +188,32 @@ class Program:
             bases[home] + first if home < 2 else buffers[name].data_ptr()
             for name, (home, first) in zip(code.buffers, at.places)
         ]
-        args = (ctypes.c_int64 * len(words))(*words)
-        call = kernel.parallel if rows.parts > 1 and parallel() else kernel.serial
-        call(ctypes.addressof(args))
+        return Call(code, kernel, (ctypes.c_int64 * len(words))(*words), buffers)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A kernel with its table of arguments; ``buffers`` are the tensors that the table points into."""
+
+    code: Code
+    kernel: Kernel
+    words: ctypes.Array[ctypes.c_int64]
+    buffers: Buffers
+
+    def __call__(self) -> None:
+        """Runs the kernel over all parts of the batch."""
+        run = self.kernel.parallel if self.words[2] > 1 and parallel() else self.kernel.serial
+        run(ctypes.addressof(self.words))
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward run before it goes: its call, its results (rows, slots and rows), and the memory that it uses."""
+
+    call: Call
+    results: list[Tensor]
+    kept: Kept
+    passing: Tensor
 
 
 def _parameters(problem: Problem) -> dict[str, Tensor]:
