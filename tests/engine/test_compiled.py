@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rondeau import cell, cells, input, scan, state, tanh, weight
 from rondeau.cells import ALL
-from rondeau.engine import build, memory, program
+from rondeau.engine import build, memory, program, shown
 from rondeau.engine.frame import Frame, frame
 from rondeau.engine.reference import evaluate
 from rondeau.errors import InputError
@@ -266,3 +266,23 @@ def test_retained_graphs_and_in_place_changes() -> None:
         weights["U"].add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("level", "wanted"), [(1, "ready in"), (2, "plan of infer"), (3, "define void @part"), (4, "assembly of")]
+)
+def test_debugging_prints_the_stages_as_they_happen(level: int, wanted: str, monkeypatch, capsys) -> None:
+    params, x = drawn()
+    for given in (level, level - 1):
+        monkeypatch.setenv("RONDEAU_DEBUG", str(given))
+        shown.debug_level.cache_clear()
+        program._program.cache_clear()
+        scan(plain, params, x, backend="compiled")
+        assert (wanted in capsys.readouterr().err) == (given == level)
+    monkeypatch.setenv("RONDEAU_DEBUG", "yes")
+    shown.debug_level.cache_clear()
+    program._program.cache_clear()
+    with pytest.raises(InputError, match="RONDEAU_DEBUG is 1"):
+        scan(plain, params, x, backend="compiled")
+    monkeypatch.undo()
+    shown.debug_level.cache_clear()

@@ -179,8 +179,8 @@ def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mappi
     if home is not None and fixed:
         still[home] += fixed
         still["const", False] = [term for term in still["const", False] if term not in fixed]
-    for (_, apart), group in still.items():
-        pieces += group if apart else [(True, _plain_sum(group))] if group else []
+    for (_, apart), kin in still.items():
+        pieces += kin if apart else [(True, _plain_sum(kin))] if kin else []
     moving = [(sign, expr) for sign, expr in terms if levels[expr] == "state"]
     for wanted in (True, False):
         group = [e for sign, e in moving if sign == wanted and e.op in ("matmul", "matmul_t")]

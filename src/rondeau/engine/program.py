@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -10,7 +11,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from rondeau.engine.build import Kernel, build
+from rondeau.engine.build import Kernel, assembly, build
 from rondeau.engine.emit import Code, emit
 from rondeau.engine.frame import Frame, bound, frame
 from rondeau.engine.gradients import Blocks, Recipe
@@ -21,9 +22,11 @@ from rondeau.engine.normalise import normalise
 from rondeau.engine.problem import Problem
 from rondeau.engine.rows import Rows, rows_of
 from rondeau.engine.schedule import Plan, Store, schedule
+from rondeau.engine.shown import debug, debug_level, gradient_text, plan_text
 from rondeau.engine.target import machine_for
 from rondeau.engine.threads import parallel
 from rondeau.ir.cell import Cell
+from rondeau.ir.text import equations
 
 Buffers = Mapping[str, Tensor]
 
@@ -75,8 +78,24 @@ class Program:
         """The text and the machine code of a kernel."""
         if kind not in self.kernels:
             code = self.code(kind)
+            self._report(kind, code)
+            start = time.perf_counter()
             self.kernels[kind] = (code, build(code.text))
+            debug(1, f"{self.layout.step.cell.name}, kernel {kind}: ready in {1e3 * (time.perf_counter() - start):.0f} ms")
         return self.kernels[kind]
+
+    def _report(self, kind: str, code: Code) -> None:
+        """What RONDEAU_DEBUG asks for."""
+        if debug_level():
+            step = self.layout.step
+            sizes = ", ".join(f"{name}={size}" for name, size in step.sizes)
+            if not self.kernels:
+                debug(1, f"{step.cell.name} ({sizes}, {self.dtype})", equations(step.cell))
+                debug(2, "gradient", gradient_text(self.layout))
+            debug(2, f"plan of {kind}", plan_text(self.plan(kind)))
+            debug(3, f"LLVM of {kind}", code.text)
+            if debug_level() >= 4:
+                debug(4, f"assembly of {kind}", assembly(code.text))
 
     @cached_property
     def recipe(self) -> Recipe:
