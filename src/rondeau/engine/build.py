@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rondeau.engine.threads import openmp
+from rondeau.engine.threads import FUNCTIONS, giving_way, openmp
 
 OPTIMISE = 2
 
@@ -89,9 +89,9 @@ def _vector_wide(text: str) -> str:
 def _load(code: bytes) -> Kernel:
     import llvmlite.binding as llvm
 
-    library = openmp()
-    for name in ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads"):
-        llvm.add_symbol(name, library[name])
+    llvm.add_symbol("sched_yield", giving_way())
+    for name in FUNCTIONS:
+        llvm.add_symbol(name, openmp().get(name, giving_way()))  # where there are none, nothing calls them
     empty = llvm.parse_assembly("")
     engine = llvm.create_mcjit_compiler(empty, _new_machine())
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))

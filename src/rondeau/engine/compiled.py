@@ -11,7 +11,6 @@ from torch import Tensor
 from rondeau.engine import reference
 from rondeau.engine.problem import Problem
 from rondeau.engine.program import Kept, Program, program_of
-from rondeau.engine.threads import openmp
 from rondeau.engine.transforms import transforming
 from rondeau.engine.twice import gradients_of, with_tensors
 
@@ -22,8 +21,6 @@ def refusal(problem: Problem) -> str | None:
         return f"kernels are for the CPU, and x is on {problem.x.device}"
     if problem.x.dtype not in (torch.float32, torch.float64):
         return f"kernels are for float32 and float64, not {problem.x.dtype}"
-    if not openmp()["GOMP_parallel"]:
-        return "PyTorch's OpenMP library was not found"
     if not problem.batch or not problem.time or not all(problem.sizes.values()):
         return "there is nothing to compile for empty sequences"
     return transforming(problem.tensors)

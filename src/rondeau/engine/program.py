@@ -23,8 +23,8 @@ from rondeau.engine.problem import Problem
 from rondeau.engine.rows import Rows, rows_of
 from rondeau.engine.schedule import Plan, Store, schedule
 from rondeau.engine.shown import debug, debug_level, gradient_text, plan_text
-from rondeau.engine.target import machine_for
-from rondeau.engine.threads import available, parallel
+from rondeau.engine.target import CACHE, machine_for
+from rondeau.engine.threads import available, openmp, side_by_side
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
 
@@ -32,7 +32,6 @@ Buffers = Mapping[str, Tensor]
 
 TEAM = 8  # threads that share the units of a step at most
 SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
-CACHE = 3 << 19  # bytes of weights that a core's own cache does not hold
 STARVED = 48  # rows a thread below which it would wait for weights from further away
 
 
@@ -165,7 +164,7 @@ class Program:
         threads = available()
         few = problem.batch < threads and self.weights > SHARED
         starved = self.weights > CACHE and problem.batch < STARVED * threads
-        if threads > 1 and (few or starved):
+        if threads > 1 and openmp() and (few or starved):
             return rows_of(problem, 1, min(threads, TEAM))
         return rows_of(problem, max(1, min(threads, problem.batch)), 1)
 
@@ -241,8 +240,14 @@ class Call:
 
     def __call__(self) -> None:
         """Runs the kernel over all parts of the batch."""
-        run = self.kernel.parallel if max(self.words[2], self.words[4]) > 1 and parallel() else self.kernel.serial
-        run(ctypes.addressof(self.words))
+        address, parts, team = ctypes.addressof(self.words), self.words[2], self.words[4]
+        if max(parts, team) == 1 or available() == 1:
+            self.kernel.serial(address)
+        elif openmp():
+            self.kernel.parallel(address)
+        else:
+            side_by_side(lambda k: self.kernel.pack(address, k, parts), parts)
+            side_by_side(lambda k: self.kernel.part(address, k, 0, 1), parts)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ import torch
 
 from rondeau.engine.vector import Machine
 
+CACHE = 3 << 19
+"""Bytes of weights beyond which they do not stay in a core's own cache from step to step."""
+
 
 @cache
 def machine_for(dtype: torch.dtype) -> Machine:
