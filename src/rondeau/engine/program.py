@@ -25,6 +25,7 @@ from rondeau.engine.schedule import Plan, Store, schedule
 from rondeau.engine.shown import debug, debug_level, gradient_text, plan_text
 from rondeau.engine.target import CACHE, machine_for
 from rondeau.engine.threads import available, openmp, side_by_side
+from rondeau.engine.vector import Machine
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
 
@@ -58,10 +59,14 @@ class Frames:
 
 @dataclass(eq=False)
 class Program:
-    """The kernels ``infer``, ``train`` and ``backward`` of a layout, each built when first needed."""
+    """The kernels ``infer``, ``train`` and ``backward`` of a layout, each built when first needed.
+
+    They are made for threads that have a ``single`` sequence each, or for any number.
+    """
 
     layout: Layout
     dtype: torch.dtype
+    single: bool = False
     kernels: dict[str, tuple[Code, Kernel]] = field(default_factory=dict)
 
     def plan(self, kind: str) -> Plan:
@@ -71,12 +76,12 @@ class Program:
         if kind == "train":
             stores = (*stores, *layout.kept)
         loads = dict(layout.back_loads if backward else layout.loads)
-        return schedule(stores, loads, layout.step.width, machine_for(self.dtype).tile)
+        return schedule(stores, loads, layout.step.width, self.machine.tile)
 
     def code(self, kind: str) -> Code:
         """The LLVM text of a kernel."""
         layout = self.layout
-        return emit(self.plan(kind), machine_for(self.dtype), layout.step.width, Blocks(layout), kind == "backward")
+        return emit(self.plan(kind), self.machine, layout.step.width, Blocks(layout), kind == "backward")
 
     def kernel(self, kind: str) -> tuple[Code, Kernel]:
         """The text and the machine code of a kernel."""
@@ -102,6 +107,11 @@ class Program:
                 debug(4, f"assembly of {kind}", assembly(code.text))
 
     @cached_property
+    def machine(self) -> Machine:
+        """What the kernels are written for."""
+        return machine_for(self.dtype, self.single)
+
+    @cached_property
     def recipe(self) -> Recipe:
         """How the gradients are put together."""
         return Recipe(self.layout)
@@ -125,7 +135,7 @@ class Program:
     def frames(self, kind: str, rows: int, batch: int, parts: int) -> Frames:
         """Where the buffers of a kernel lie."""
         code, _ = self.kernel(kind)
-        machine, counts = machine_for(self.dtype), {"step": rows, "slot": batch, "const": parts}
+        machine, counts = self.machine, {"step": rows, "slot": batch, "const": parts}
         levels = {name: (counts[level], row) for name, (level, row) in self.layout.rows.items()}
         lasting = frame((name, levels[name]) for name in (self.lasting if kind != "infer" else ()))
         read = [*code.buffers, *(["X"] if self.layout.columns and kind != "backward" else [])]
@@ -277,7 +287,8 @@ def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) ->
 def program_of(problem: Problem) -> Program:
     """The program of a problem's cell, sizes and options."""
     sizes = tuple(sorted(problem.sizes.items()))
-    return _program(problem.cell, sizes, tuple(problem.extras), problem.trace, problem.clip, problem.x.dtype)
+    options = (problem.trace, problem.clip, problem.x.dtype)
+    return _program(problem.cell, sizes, tuple(problem.extras), *options, problem.batch <= available())
 
 
 @lru_cache(maxsize=512)
@@ -288,5 +299,6 @@ def _program(
     trace: tuple[str, ...],
     clip: float | None,
     dtype: torch.dtype,
+    single: bool,
 ) -> Program:
-    return Program(arrange(normalise(cell, dict(sizes), given, trace), clip), dtype)
+    return Program(arrange(normalise(cell, dict(sizes), given, trace), clip), dtype, single)
