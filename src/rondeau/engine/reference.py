@@ -74,8 +74,7 @@ class _Frame:
             new = [self._wide(values[expr], old.shape[-1]) for expr, old in zip(following, state)]
             if live is not None:
                 row = [torch.where(live[t], value, torch.zeros_like(value)) for value in row]
-                # what is kept past the length is no step: the gradient through it is not clipped
-                new = [torch.where(live[t], value, old) for value, old in zip(new, state)]
+                new = [torch.where(live[t], value, old) for value, old in zip(new, state)]  # past its end nothing is clipped
             state = tuple(new)
             rows.append(row)
         return rows, state

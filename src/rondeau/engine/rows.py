@@ -35,6 +35,9 @@ class Rows:
     source: Tensor | None = None  # row -> sequence * time + step
     slots: Tensor | None = None  # row -> slot
 
+    def __post_init__(self) -> None:
+        self.address = self.table.ctypes.data
+
     def to_rows(self, value: Tensor) -> Tensor:
         """(batch, time, width) as (rows, width), without a copy where it lies so already."""
         width = value.shape[-1]
@@ -89,11 +92,12 @@ def rows_of(problem: Problem) -> Rows:
     if problem.lengths is not None:
         return _ragged(problem.batch, problem.time, problem.lengths, problem.reverse, parts)
     time_major = not x.is_contiguous() and x.transpose(0, 1).is_contiguous()
-    return _dense(problem.batch, problem.time, problem.reverse, parts, time_major)
+    return dense(problem.batch, problem.time, problem.reverse, parts, time_major)
 
 
 @lru_cache(maxsize=64)
-def _dense(batch: int, time: int, reverse: bool, parts: int, time_major: bool) -> Rows:
+def dense(batch: int, time: int, reverse: bool, parts: int, time_major: bool) -> Rows:
+    """The rows of a batch whose sequences are all ``time`` steps long."""
     cuts = [batch * k // parts for k in range(parts + 1)]
     steps = np.arange(time, dtype=np.int64)
     steps = steps[::-1] if reverse else steps
