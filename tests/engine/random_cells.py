@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from rondeau import ir, scan
-from rondeau.engine import compiled, memory
+from rondeau.engine import program
 from rondeau.errors import RondeauError
 from rondeau.ir import Cell, Expr
 from rondeau.ir.declarations import Input, Parameter, State
@@ -327,9 +327,10 @@ class Trial:
             role: {n.split()[1]: v for n, v in leaves.items() if n.startswith(role)} for role in ("param", "context", "mask")
         }
         state = tuple(leaves[f"state {item.name}"] for item in self.cell.states)
+        options = self.options | ({"segment": None} if backend == "reference" else {})
         y, last, *rest = scan(
             self.cell, given["param"], leaves["x"], state, context=given["context"],
-            masks=given["mask"] if self.masked else None, backend=backend, **self.options,
+            masks=given["mask"] if self.masked else None, backend=backend, **options,
         )  # fmt: skip
         values = {"y": y, **{f"last {item.name}": v for item, v in zip(self.cell.states, last)}}
         values |= {f"trace {name}": v for name, v in (rest[0] if rest else {}).items()}
@@ -366,6 +367,7 @@ def drawn(seed: int) -> Trial:
     )
     names = [*(item.name for item in cell.states), *(e.name for e in cell.equations)]
     options["trace"] = tuple(sorted(set(pick.choices(names, k=2)))) if pick.random() < 0.4 else ()
+    options["segment"] = pick.choice((None, None, None, 2, "auto"))
     dtype = torch.float32 if seed % 3 == 2 else torch.float64
     layout = pick.choice(("contiguous", "contiguous", "time major", "strided"))
     known = {name: sizes[name] for name in cell.sizes}
@@ -379,31 +381,21 @@ def ops_of(cell: Cell) -> set[str]:
     return {expr.op for expr in postorder(cell.roots)} & OPS.keys()
 
 
-class Guarded(memory.Lease):
-    """A lease whose buffers hold NaN and stand between guards of NaN."""
-
-    made: list[tuple[Tensor, int]] = []
-
-    def empty(self, like: Tensor, *shape: int) -> Tensor:
-        """As `Lease.empty`, but what is read before it is written is NaN."""
-        count = torch.Size(shape).numel()
-        whole = torch.full((count + 2 * GUARD,), torch.nan, dtype=like.dtype)
-        self.made.append((whole, count))
-        return whole[GUARD : GUARD + count].view(shape)
-
-
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Sees to it that kernels write nothing outside their buffers."""
-    before, compiled.Lease = compiled.Lease, Guarded
+def guarded() -> Iterator[list[Tensor]]:
+    """Lends kernels memory that holds NaN and lies between guards; they may write nothing outside it."""
+    lent: list[Tensor] = []
+
+    def borrow(like: Tensor, count: int) -> Tensor:
+        lent.append(torch.full((count + 2 * GUARD,), torch.nan, dtype=like.dtype))
+        return lent[-1][GUARD : GUARD + count]
+
+    before, program.borrow = program.borrow, borrow
     try:
-        Guarded.made.clear()
-        yield
+        yield lent
     finally:
-        compiled.Lease = before
-    for whole, count in Guarded.made:
-        assert whole[:GUARD].isnan().all() and whole[GUARD + count :].isnan().all(), "a kernel wrote outside its buffers"
-    Guarded.made.clear()
+        program.borrow = before
+    assert all(w[:GUARD].isnan().all() and w[-GUARD:].isnan().all() for w in lent), "a kernel wrote outside its memory"
 
 
 def compare(trial: Trial) -> str | None:
@@ -411,8 +403,9 @@ def compare(trial: Trial) -> str | None:
     exact = trial.run("reference", torch.float64)
     if not all(torch.isfinite(value).all() for value in exact.values()):
         return "the reference itself is not finite: the generator left a domain"
-    with guarded():
+    with guarded() as lent:
         found = trial.run("compiled")
+    assert lent, "no kernel ran"
     own = trial.run("reference") if trial.dtype == torch.float32 else {}
     for name, value in exact.items():
         scale = max(1.0, float(value.abs().max())) if value.numel() else 1.0
@@ -470,7 +463,7 @@ def _sound(trial: Trial) -> bool:
 
 
 def _smaller(trial: Trial) -> Iterator[Trial]:
-    for name, plain in (("lengths", None), ("reverse", False), ("clip", None), ("trace", ())):
+    for name, plain in (("lengths", None), ("reverse", False), ("clip", None), ("trace", ()), ("segment", None)):
         if trial.options[name] != plain:
             yield replace(trial, options={**trial.options, name: plain})
     if not trial.options["lengths"]:

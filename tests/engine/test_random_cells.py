@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rondeau import cell, concat, input, mask, mean, scan, state, tanh, time, total, weight
-from rondeau.engine import compiled
+from rondeau.engine import program
 from rondeau.ir import Cell
 from rondeau.ir.ops import OPS, spread
 from rondeau.ir.widths import Width
@@ -41,7 +41,7 @@ def test_every_op_of_the_table_and_every_option_is_drawn() -> None:
     assert {(i.role, i.per) for trial in trials for i in trial.cell.inputs} >= {
         ("context", "step"), ("context", "sequence"), ("mask", "step"), ("mask", "sequence")
     }  # fmt: skip
-    for name in ("reverse", "clip", "lengths", "trace"):
+    for name in ("reverse", "clip", "lengths", "trace", "segment"):
         assert {bool(trial.options[name]) for trial in trials} == {True, False}, name
     assert any(0 in (trial.options["lengths"] or ()) for trial in trials)
     assert {1, 7, 17, 33} <= {size for trial in trials for size in trial.sizes.values()}
@@ -50,18 +50,17 @@ def test_every_op_of_the_table_and_every_option_is_drawn() -> None:
 def test_a_fault_is_found_and_made_small(monkeypatch) -> None:
     """With a wrong derivative of tanh what is left of the cell is hardly more than a tanh."""
     monkeypatch.setitem(OPS, "tanh", replace(OPS["tanh"], derivative=lambda g, y, a: (g * (1 - y),)))
-    compiled._program.cache_clear()
+    program._program.cache_clear()
     small = shrunk(drawn(15))
     fault, ops = fault_of(small), ops_of(small.cell)
-    compiled._program.cache_clear()
+    program._program.cache_clear()
     assert fault is not None and ": off by" in fault
     assert "tanh" in ops and len(ops) <= 3, told(small)
 
 
-def test_what_is_written_outside_a_buffer_is_seen() -> None:
-    lease = random_cells.Guarded()
-    with pytest.raises(AssertionError, match="outside its buffers"), guarded():
-        torch.as_strided(lease.empty(torch.zeros(1), 3), (4,), (1,))[3] = 0.0
+def test_what_is_written_outside_the_memory_is_seen() -> None:
+    with pytest.raises(AssertionError, match="outside its memory"), guarded():
+        torch.as_strided(program.borrow(torch.zeros(1), 3), (4,), (1,), random_cells.GUARD)[3] = 0.0
 
 
 @cell
@@ -90,10 +89,17 @@ def sum_before_a_product(x=input(), h=state(), k=state(), U=weight("hidden", "hi
     return tanh(h + mean(x)), tanh(v @ total(a[:2] * (U @ k)[1:3]) + a)
 
 
-@pytest.mark.parametrize("item", [unread_mask, only_a_mask, spread_operand, mean_of_parts, sum_before_a_product])
+@cell
+def product_of_a_product(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden")):
+    return tanh(U @ (W @ x) + h)
+
+
+@pytest.mark.parametrize(
+    "item", [product_of_a_product, unread_mask, only_a_mask, spread_operand, mean_of_parts, sum_before_a_product]
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_cells_that_once_failed(item: Cell, dtype: torch.dtype) -> None:
-    options = {"reverse": False, "clip": None, "lengths": None, "trace": ()}
+    options = {"reverse": False, "clip": None, "lengths": None, "trace": (), "segment": None}
     sizes = {name: {"input": 4, "hidden": 9}[name] for name in item.sizes}
     assert compare(Trial(3, item, sizes, dtype, 3, 4, options=options, masked=False)) is None
 
