@@ -310,7 +310,7 @@ class _Builder:
         copies: list[tuple[Place, Place, int]] = []
         blocks = list(plan.blocks)
         scratch = dict(plan.scratch)
-        for buffer in {s.place.buffer for b in blocks for s in b.stores if s.place.buffer.startswith("state")}:
+        for buffer in sorted({s.place.buffer for b in blocks for s in b.stores if s.place.buffer.startswith("state")}):
             if not _unsafe(buffer, blocks):
                 continue
             row = next(s.place.row for b in blocks for s in b.stores if s.place.buffer == buffer)
