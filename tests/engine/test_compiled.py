@@ -81,6 +81,34 @@ def test_nothing_is_written_outside_the_buffers(name: str, guards: Guards) -> No
         assert len(guards.made) == 3 and guards.broken() == []
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_team_of_threads_computes_the_same(name: str, monkeypatch) -> None:
+    torch.manual_seed(3)
+    item, sizes = ALL[name], {"input": 5, "hidden": 156, "projection": 33, "output": 4, "context": 3}
+    known = {size: sizes[size] for size in item.sizes}
+    params = {p.name: (0.3 * torch.randn(p.shape(known))).requires_grad_() for p in item.parameters}
+    x = torch.randn(3, 7, 5)
+    context = {c.name: torch.rand(3, 7, 1) if c.per == "step" else torch.rand(3, 3) for c in item.contexts}
+    assert torch.get_num_threads() > 1
+    for options in ({}, {"lengths": [7, 2, 5], "reverse": True}):
+        runs = []
+        for cache in (1 << 40, -1):
+            monkeypatch.setattr(program, "CACHE", cache)
+            y, _ = scan(item, params, x, context=context, backend="compiled", **options)
+            runs.append((y, torch.autograd.grad(y.square().sum(), list(params.values()), materialize_grads=True)))
+        assert torch.equal(runs[0][0], runs[1][0])
+        for a, b in zip(runs[0][1], runs[1][1], strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_one_sequence_can_have_a_team(monkeypatch) -> None:
+    params, x = drawn(600)
+    monkeypatch.setattr(program, "SHARED", 1 << 40)
+    expected = scan(plain, params, x[:1], backend="compiled")[0]
+    monkeypatch.setattr(program, "SHARED", 0)
+    assert torch.equal(scan(plain, params, x[:1], backend="compiled")[0], expected)
+
+
 FUNCTIONS = ["exp", "sigmoid", "tanh", "log", "softplus", "sin", "cos", "erf", "sqrt", "abs", "floor", "relu"]
 
 

@@ -22,16 +22,16 @@ OPTIMISE = 2
 
 
 class Kernel:
-    """Machine code with its ways in: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part`` for one part."""
+    """Machine code with its ways in: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist."""
 
     def __init__(self, engine: Any, owner: Any) -> None:
         self._owners = (engine, owner)
         whole = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-        single = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+        word = ctypes.c_int64
         self.parallel = whole(engine.get_function_address("parallel"))
         self.serial = whole(engine.get_function_address("serial"))
-        self.pack = single(engine.get_function_address("pack"))
-        self.part = single(engine.get_function_address("part"))
+        self.pack = ctypes.CFUNCTYPE(None, ctypes.c_void_p, word, word)(engine.get_function_address("pack"))
+        self.part = ctypes.CFUNCTYPE(None, ctypes.c_void_p, word, word, word)(engine.get_function_address("part"))
 
 
 _built: dict[str, Kernel] = {}

@@ -1,9 +1,10 @@
 """`emit`: a plan as LLVM text.
 
-The kernel is one function ``part(args, k)``: the time loop over the rows of part ``k`` of the batch. ``args`` is a table of
-64-bit words: the number of steps, the stride between rows, the number of parts, a pointer to three words for each part (its
-first slot; how many rows are alive at each step; the first row of each step), and then the buffers in order. Rows number the
-pairs of sequence and time; slots number the sequences.
+The kernel is one function ``part(args, k, u, n)``: the time loop over the rows of part ``k`` of the batch, by member ``u`` of a
+team of ``n`` threads. A team shares the units of each block, and waits at the end of a block until all are through. ``args`` is
+a table of 64-bit words: the number of steps, the stride between rows, the number of parts, a pointer to three words for each
+part (its first slot; how many rows are alive at each step; the first row of each step), the size of the team, two words in
+which it meets, and then the buffers in order. Rows number the pairs of sequence and time; slots number the sequences.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ class _Emitter:
         w.loop("0", self.steps, self._step)
         w.put("ret void")
         self.used |= w.used
-        return ["define void @part(ptr noalias %args, i64 %k) nounwind {", *w.body, "}"]
+        return ["define void @part(ptr %args, i64 %k, i64 %u, i64 %n) nounwind {", *w.body, "}"]
 
     def _word(self, pointer: str, index: int | str) -> str:
         return self.w.let(f"load i64, ptr {self.w.at(pointer, str(index), 'i64')}", "i")
@@ -107,11 +108,22 @@ class _Emitter:
                 self._reduce(block)
             else:
                 self._units(index, block)
+            w.put("call void @meet(ptr %args, i64 %n)")
+        if not self.plan.copies:
+            return
+        first, after = self._share(self.alive)
         for source, target, row in self.plan.copies:
-            at = w.integer("mul", self.first_slot, row)
-            size = w.integer("mul", w.integer("mul", self.alive, row), self.machine.bytes)
+            at = w.integer("mul", w.integer("add", self.first_slot, first), row)
+            size = w.integer("mul", w.integer("mul", w.let(f"sub i64 {after}, {first}"), row), self.machine.bytes)
             ends = [w.let(f"getelementptr {self.machine.real}, ptr {self.base[p.buffer]}, i64 {at}") for p in (target, source)]
             w.put(f"call void @llvm.memcpy.p0.p0.i64(ptr {ends[0]}, ptr {ends[1]}, i64 {size}, i1 false)")
+        w.put("call void @meet(ptr %args, i64 %n)")
+
+    def _share(self, count: str) -> tuple[str, str]:
+        """What this thread of the team takes of ``count``: from where, and up to where."""
+        w = self.w
+        ends = (w.integer("mul", count, "%u"), w.integer("mul", count, w.integer("add", "%u", 1)))
+        return w.let(f"udiv i64 {ends[0]}, %n"), w.let(f"udiv i64 {ends[1]}, %n")
 
     def _units(self, index: int, block: Block) -> None:
         """Unit blocks outside, row tiles inside."""
@@ -126,10 +138,8 @@ class _Emitter:
             else:
                 self._lines(block, first, vectors, "0", self.alive)
 
-        if count == 1:
-            unit_block("0")
-        else:
-            w.loop("0", str(count), unit_block)
+        first, after = self._share(str(count))
+        w.loop(first, after, unit_block)
 
     def _tiles(self, index: int, block: Block, j: str, first: str, vectors: int) -> None:
         """Cuts the rows into tiles: products on each, then the pointwise lines."""
@@ -280,7 +290,8 @@ class _Emitter:
             for store, cell in zip(block.reductions, cells):
                 self._finish(store, w.let(f"load {m.vector}, ptr {cell}"), slot)
 
-        w.loop("0", self.alive, row)
+        first, after = self._share(self.alive)
+        w.loop(first, after, row)
 
     def _finish(self, store: Store, value: str, slot: str) -> None:
         w, m = self.w, self.machine

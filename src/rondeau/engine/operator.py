@@ -19,7 +19,6 @@ from rondeau.engine.frame import Frame
 from rondeau.engine.hoist import others
 from rondeau.engine.problem import Extras, Problem, States, pose
 from rondeau.engine.program import Kept, frames_of, program_of
-from rondeau.engine.rows import rows_of
 from rondeau.engine.twice import gradients_of, with_autograd, with_tensors
 from rondeau.ir.cell import Cell
 from rondeau.ir.serialise import from_json, to_json
@@ -152,8 +151,9 @@ def _scan(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: A
 
 
 def _lasting(problem: Problem) -> Frame:
-    rows = rows_of(problem)
-    return frames_of(program_of(problem), "train", rows.count, rows.batch, rows.parts).lasting
+    program = program_of(problem)
+    rows = program.rows(problem)
+    return frames_of(program, "train", rows.count, rows.batch, rows.parts).lasting
 
 
 def _kept(problem: Problem, keep: bool) -> int:
@@ -182,7 +182,7 @@ def _scan_backward(
     problem = with_tensors(problem, leaves)
     if _compiles(problem):
         program = program_of(problem)
-        found = program.backward(problem, Kept(memory, others(program.layout, problem, rows_of(problem))), gradients)
+        found = program.backward(problem, Kept(memory, others(program.layout, problem, program.rows(problem))), gradients)
     else:
         found = with_autograd(partial(_by_autograd, problem, gradients))
     return [torch.zeros_like(t) if g is None else g.contiguous() for g, t in zip(found, problem.tensors)]

@@ -9,7 +9,7 @@ from rondeau.engine.schedule import Group, Term
 from rondeau.engine.vector import Machine, Writer
 from rondeau.ir.expressions import Expr
 
-HEADER = 4
+HEADER = 7
 """Words of the argument table before the buffers."""
 
 UNROLL = 4
@@ -111,14 +111,13 @@ def _advance(w: Writer, pack: Pack, rows: int, at: list[str], packed: str, k: st
 
 
 def packer(packs: list[Pack], machine: Machine, matrices: Matrices, buffers: tuple[str, ...]) -> list[str]:
-    """The function that lays the matrices out; part ``k`` takes every so many unit blocks."""
+    """The function that lays the matrices out; thread ``k`` of ``n`` takes every so many unit blocks."""
     w = Writer(machine)
 
     def pointer(buffer: str) -> str:
         word = w.let(f"load i64, ptr {w.at('%args', str(HEADER + buffers.index(buffer)), 'i64')}")
         return w.let(f"inttoptr i64 {word} to ptr")
 
-    parts = w.let(f"load i64, ptr {w.at('%args', '2', 'i64')}")
     for pack in packs:
         target = pointer(pack.buffer)
         sources = {t.matrix: pointer(matrices[t.matrix][0]) for terms in pack.group.terms for t in terms}
@@ -127,9 +126,9 @@ def packer(packs: list[Pack], machine: Machine, matrices: Matrices, buffers: tup
         def block(j: str, pack: Pack = pack, target: str = target, sources: Mapping[Expr, str] = sources) -> None:
             _pack_block(w, pack, j, target, sources, matrices)
 
-        w.loop("%k", str(blocks), block, parts)
+        w.loop("%k", str(blocks), block, "%n")
     w.put("ret void")
-    return ["define void @pack(ptr noalias %args, i64 %k) nounwind {", *w.body, "}"]
+    return ["define void @pack(ptr noalias %args, i64 %k, i64 %n) nounwind {", *w.body, "}"]
 
 
 def _pack_block(w: Writer, pack: Pack, j: str, target: str, sources: Mapping[Expr, str], matrices: Matrices) -> None:

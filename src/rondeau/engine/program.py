@@ -24,11 +24,16 @@ from rondeau.engine.rows import Rows, rows_of
 from rondeau.engine.schedule import Plan, Store, schedule
 from rondeau.engine.shown import debug, debug_level, gradient_text, plan_text
 from rondeau.engine.target import machine_for
-from rondeau.engine.threads import parallel
+from rondeau.engine.threads import available, parallel
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
 
 Buffers = Mapping[str, Tensor]
+
+TEAM = 8  # threads that share the units of a step at most
+SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
+CACHE = 3 << 19  # bytes of weights that a core's own cache does not hold
+STARVED = 48  # rows a thread below which it would wait for weights from further away
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,22 @@ class Program:
             places.append((home, first * self.dtype.itemsize))
         return tuple(places)
 
+    @cached_property
+    def weights(self) -> int:
+        """Bytes of the matrices that every step reads."""
+        terms = [t for block in self.plan("infer").blocks for g in block.groups for ts in g.terms for t in ts]
+        return sum(self.layout.step.width(term.matrix) * term.inner for term in terms) * self.dtype.itemsize
+
     # running
+
+    def rows(self, problem: Problem) -> Rows:
+        """The rows of a problem: each thread takes a part of the batch, unless all would only wait for the same weights."""
+        threads = available()
+        few = problem.batch < threads and self.weights > SHARED
+        starved = self.weights > CACHE and problem.batch < STARVED * threads
+        if threads > 1 and (few or starved):
+            return rows_of(problem, 1, min(threads, TEAM))
+        return rows_of(problem, max(1, min(threads, problem.batch)), 1)
 
     def prepare(self, problem: Problem, rows: Rows, kept: Tensor | None = None, keep: bool = False) -> Forward:
         """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``kept`` if given."""
@@ -168,7 +188,7 @@ class Program:
 
     def forward(self, problem: Problem, kept: Tensor | None = None, keep: bool = False) -> tuple[list[Tensor], Kept | None]:
         """Outputs, last states and traces; with ``keep`` also what a backward run needs, in ``kept`` if given."""
-        rows, n = rows_of(problem), len(problem.state)
+        rows, n = self.rows(problem), len(problem.state)
         run = self.prepare(problem, rows, kept, keep)
         run.call()
         y, *rest = run.results
@@ -177,7 +197,7 @@ class Program:
 
     def backward(self, problem: Problem, kept: Kept, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The gradients of `Problem.tensors` from those of the outputs."""
-        rows, x, n = rows_of(problem), problem.x, len(problem.state)
+        rows, x, n = self.rows(problem), problem.x, len(problem.state)
         at = frames_of(self, "backward", rows.count, rows.batch, rows.parts)
         passing = borrow(x, at.passing.size)
         passing[: at.blank].zero_()
@@ -202,7 +222,7 @@ class Program:
     def _call(self, kind: str, at: Frames, lasting: Tensor, passing: Tensor, buffers: Buffers, rows: Rows) -> Call:
         code, kernel = self.kernel(kind)
         bases = (lasting.data_ptr(), passing.data_ptr())
-        words = [rows.steps, rows.stride, rows.parts, rows.address]
+        words = [rows.steps, rows.stride, rows.parts, rows.address, rows.team, 0, 0]
         words += [
             bases[home] + first if home < 2 else buffers[name].data_ptr()
             for name, (home, first) in zip(code.buffers, at.places)
@@ -221,7 +241,7 @@ class Call:
 
     def __call__(self) -> None:
         """Runs the kernel over all parts of the batch."""
-        run = self.kernel.parallel if self.words[2] > 1 and parallel() else self.kernel.serial
+        run = self.kernel.parallel if max(self.words[2], self.words[4]) > 1 and parallel() else self.kernel.serial
         run(ctypes.addressof(self.words))
 
 

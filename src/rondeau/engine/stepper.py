@@ -49,7 +49,7 @@ class Stepper:
             raise InputError(f"no kernel can run this: {refusal}")
         once = np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         parts = np.array([[0, *(values.ctypes.data for values in once)]], dtype=np.int64)
-        rows = replace(dense(1, len(table), False, 1, False), steps=1, parts=1, table=parts, owners=once)
+        rows = replace(dense(1, len(table), False, 1, 1, False), steps=1, parts=1, team=1, table=parts, owners=once)
         self._run = program_of(problem).prepare(problem, rows)
         self._rows, call = rows, self._run.call
         levels = program_of(problem).layout.rows
@@ -60,7 +60,7 @@ class Stepper:
             if name in levels and levels[name][0] == "step" and name != "y"
         ]
         self._words, self._address = call.words, ctypes.addressof(call.words)
-        call.kernel.pack(self._address, 0)
+        call.kernel.pack(self._address, 0, 1)
         self._go = call.kernel.part
         self._output = self._run.results[0][0].numpy()
 
@@ -68,7 +68,7 @@ class Stepper:
         """The output after reading an entry, (width,): always the same array, with new numbers."""
         for at, first, row in self._moving:
             self._words[at] = first + entry * row
-        self._go(self._address, 0)
+        self._go(self._address, 0, 0, 1)
         return self._output
 
     @property

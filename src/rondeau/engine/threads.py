@@ -40,6 +40,6 @@ def parallel() -> bool:
     return not _forked and openmp()["GOMP_parallel"] != 0 and torch.get_num_threads() > 1
 
 
-def parts(rows: int) -> int:
-    """Into how many parts a batch of so many rows is cut."""
-    return max(1, min(torch.get_num_threads(), rows)) if parallel() else 1
+def available() -> int:
+    """How many threads a kernel may run on."""
+    return torch.get_num_threads() if parallel() else 1
