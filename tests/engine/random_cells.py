@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -294,6 +295,7 @@ class Trial:
     layout: str = "contiguous"
     options: dict[str, Any] = field(default_factory=dict)
     masked: bool = True
+    team: bool = False  # whether threads share the units of a step; else each takes a part of the batch
     wanted: int = 0  # drawn: which outputs are read, and which leaves have a gradient
 
     def leaves(self, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -373,7 +375,7 @@ def drawn(seed: int) -> Trial:
     known = {name: sizes[name] for name in cell.sizes}
     plain = replace(cell, inputs=tuple(item for item in cell.inputs if item.role != "mask"))
     masked = pick.random() < 0.6 or len(plain.sizes) < len(known)  # else no shape would tell a size
-    return Trial(seed, cell, known, dtype, batch, time_, layout, options, masked, pick.randrange(1000))
+    return Trial(seed, cell, known, dtype, batch, time_, layout, options, masked, pick.random() < 0.3, pick.randrange(1000))
 
 
 def ops_of(cell: Cell) -> set[str]:
@@ -403,7 +405,8 @@ def compare(trial: Trial) -> str | None:
     exact = trial.run("reference", torch.float64)
     if not all(torch.isfinite(value).all() for value in exact.values()):
         return "the reference itself is not finite: the generator left a domain"
-    with guarded() as lent:
+    sharing = {"SHARED": 0, "CACHE": -1} if trial.team else {"SHARED": 1 << 60, "CACHE": 1 << 60}
+    with guarded() as lent, mock.patch.multiple(program, **sharing):
         found = trial.run("compiled")
     assert lent, "no kernel ran"
     own = trial.run("reference") if trial.dtype == torch.float32 else {}
@@ -472,7 +475,7 @@ def _smaller(trial: Trial) -> Iterator[Trial]:
         for steps in {1, 2} - {trial.time}:
             if steps < trial.time:
                 yield replace(trial, time=steps)
-    for name, value in (("layout", "contiguous"), ("wanted", 1)):
+    for name, value in (("layout", "contiguous"), ("wanted", 1), ("team", False)):
         if getattr(trial, name) != value:
             yield replace(trial, **{name: value})
     for cell in _simpler(trial.cell):
@@ -504,7 +507,7 @@ def told(trial: Trial) -> str:
     """A trial in words."""
     sizes = ", ".join(f"{name}={size}" for name, size in trial.sizes.items())
     shown = {n: v for n, v in trial.options.items() if v not in (None, False, ())}
-    head = f"{trial.dtype}, batch {trial.batch}, time {trial.time}, {sizes}, {trial.layout}, {shown}"
+    head = f"{trial.dtype}, batch {trial.batch}, time {trial.time}, {sizes}, {trial.layout}, {shown}{', team' * trial.team}"
     outputs = "" if trial.cell.output is trial.cell.next[0] else f"\noutput {trial.cell.output!r}"
     return f"{head}\n{trial.cell}{outputs}"
 

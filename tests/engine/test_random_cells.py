@@ -35,6 +35,7 @@ def test_every_op_of_the_table_and_every_option_is_drawn() -> None:
     trials = [drawn(seed) for seed in SEEDS]
     assert set().union(*(ops_of(trial.cell) for trial in trials)) == OPS.keys() - EXPRESSED_OTHERWISE
     assert {trial.dtype for trial in trials} == {torch.float32, torch.float64}
+    assert {trial.team for trial in trials} == {True, False}
     assert {trial.layout for trial in trials} == {"contiguous", "time major", "strided"}
     assert {len([s for s in trial.cell.states if s.role == "state"]) for trial in trials} == {1, 2, 3}
     assert {s.role for trial in trials for s in trial.cell.states} == {"state", "past", "time"}
