@@ -69,6 +69,12 @@ class Layout:
         """The level and the row of each buffer."""
         return {name: (level, row) for name, level, row in self.buffers}
 
+    @cached_property
+    def operands(self) -> set[str]:
+        """The buffers of hoisted values that the gradients of matrices are products with."""
+        bases = {_base(product.operand) for product in self.reverse.matrices}
+        return {place.buffer for expr, place in self.loads if expr in bases}
+
 
 def arrange(step: Step, clip: float | None = None) -> Layout:
     """The layout of a step and its reverse."""

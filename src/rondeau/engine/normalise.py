@@ -15,7 +15,7 @@ from functools import cached_property
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
 from rondeau.ir.expressions import Expr, constant, node, postorder
-from rondeau.ir.ops import apply, features
+from rondeau.ir.ops import OPS, apply, features, spread
 from rondeau.ir.rewrite import primitive, rewrite
 from rondeau.ir.widths import Width
 
@@ -58,13 +58,14 @@ def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), t
     their means. ``trace`` names the values to hand out."""
     known = dict(sizes)
     supplied = frozenset(given)
-    missing = {item.symbol: constant(item.expected) for item in cell.masks if item.name not in supplied}
+    missing = {item.symbol: spread(constant(item.expected), item.width) for item in cell.masks if item.name not in supplied}
     roots = [*cell.roots, *(cell.value(name) for name in trace)]
-    bare = rewrite(roots, lambda e: _bound(missing.get(e, e), known))
+    bare = rewrite(roots, missing.get)
     expanded = primitive(bare[root] for root in roots)
-    levels = levels_of([expanded[bare[root]] for root in roots], cell)
-    flat = rewrite([expanded[bare[root]] for root in roots], lambda e: _split_product(e, known))
-    placed = [flat[expanded[bare[root]]] for root in roots]
+    bound = rewrite([expanded[bare[root]] for root in roots], lambda e: _bound(e, known))
+    settled = [bound[expanded[bare[root]]] for root in roots]
+    flat = rewrite(settled, lambda e: _split_product(e, known))
+    placed = [flat[root] for root in settled]
     levels = levels_of(placed, cell)
     new = regroup(placed, levels)
     results = [new[root] for root in placed]
@@ -76,9 +77,19 @@ def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), t
 
 
 def _bound(expr: Expr, sizes: Mapping[str, int]) -> Expr:
+    """Sizes become numbers, and a number that was spread over the features stays one through pointwise ops and ranges."""
     if expr.op == "size":
         return constant(expr.attrs[0].bind(sizes))
+    if expr.op == "slice" and expr.args[0].op == "spread":
+        return spread(expr.args[0].args[0], expr.width)
+    if expr.op in OPS and OPS[expr.op].kind == "pointwise" and any(_is_number(arg) for arg in expr.args):
+        plain = apply(expr.op, *(arg.args[0] if _is_number(arg) else arg for arg in expr.args))
+        return plain if plain.width == expr.width else spread(plain, expr.width)
     return expr
+
+
+def _is_number(expr: Expr) -> bool:
+    return expr.op == "spread" and expr.args[0].op == "constant"
 
 
 def levels_of(roots: Iterable[Expr], cell: Cell) -> dict[Expr, str]:

@@ -121,7 +121,7 @@ class Program:
     @cached_property
     def lasting(self) -> tuple[str, ...]:
         """The buffers that a training run fills and its backward run reads."""
-        read = {store.place.buffer for store in self.layout.kept}
+        read = {store.place.buffer for store in self.layout.kept} | self.layout.operands
         for block in self.plan("backward").blocks:
             read |= {place.buffer for _, place in block.loads}
             read |= {term.operand.buffer for group in block.groups for terms in group.terms for term in terms}
