@@ -146,7 +146,7 @@ class _Tape:
 
 def _finish(step: Step, states: list[Expr], hoisted: list[Expr | None], matrices: list[ProductGradient]) -> Reverse:
     """Regroups the reverse sums and settles what the forward step must save."""
-    apart = split_sums([*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)])
+    apart = split_sums([*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)], step.width)
     states, hoisted = [apart[e] for e in states], [None if e is None else apart[e] for e in hoisted]
     matrices = [ProductGradient(m.matrix, apart[m.cotangent], m.operand) for m in matrices]
     roots = [*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)]

@@ -284,11 +284,12 @@ def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) ->
     return program.frames(kind, rows, batch, parts)
 
 
-def program_of(problem: Problem) -> Program:
-    """The program of a problem's cell, sizes and options."""
+def program_of(problem: Problem, single: bool | None = None) -> Program:
+    """The program of a problem's cell, sizes and options; whether threads have a ``single`` sequence follows from the batch."""
     sizes = tuple(sorted(problem.sizes.items()))
     options = (problem.trace, problem.clip, problem.x.dtype)
-    return _program(problem.cell, sizes, tuple(problem.extras), *options, problem.batch <= available())
+    alone = problem.batch <= available() if single is None else single
+    return _program(problem.cell, sizes, tuple(problem.extras), *options, alone)
 
 
 @lru_cache(maxsize=512)

@@ -6,14 +6,13 @@ The reverse of a normalisation sums what depends on an earlier sum only through 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rondeau.ir.expressions import Expr, constant, node, postorder
 from rondeau.ir.ops import total
-from rondeau.ir.widths import ONE
 
 
-def split_sums(roots: Iterable[Expr]) -> dict[Expr, Expr]:
+def split_sums(roots: Iterable[Expr], width: Callable[[Expr], int]) -> dict[Expr, Expr]:
     """Every expression below ``roots`` with the sums of cotangents taken apart; forward values stay as they are."""
     new: dict[Expr, Expr] = {}
     backward: set[Expr] = set()
@@ -22,7 +21,8 @@ def split_sums(roots: Iterable[Expr]) -> dict[Expr, Expr]:
             backward.add(expr)
         args = tuple(new[arg] for arg in expr.args)
         kept = expr if args == expr.args else node(expr.op, args, expr.attrs, expr.width)
-        new[expr] = _sum(kept.args[0]) if expr.op == "sum" and expr in backward and _factored(kept.args[0]) else kept
+        apart = expr.op == "sum" and expr in backward and _factored(kept.args[0])
+        new[expr] = _sum(kept.args[0], width) if apart else kept
     return new
 
 
@@ -38,24 +38,24 @@ def _number(value: Expr) -> Expr | None:
     return value if value.width.is_one else value.args[0] if value.op == "spread" else None
 
 
-def _sum(value: Expr) -> Expr:
+def _sum(value: Expr, width: Callable[[Expr], int]) -> Expr:
     if value.width.is_one:
         return total(value)
     if _centred(value):
         return constant(0)
     if value.op == "spread":
-        return value.args[0] * node("size", (), (value.width,), ONE)
+        return value.args[0] * width(value)
     if value.op == "neg":
-        return -_sum(value.args[0])
+        return -_sum(value.args[0], width)
     if value.op in ("add", "sub") and not any(arg.width.is_one for arg in value.args):
-        first, second = map(_sum, value.args)
+        first, second = (_sum(arg, width) for arg in value.args)
         return first + second if value.op == "add" else first - second
     if value.op in ("mul", "div"):
         (a, b), (x, y) = value.args, map(_number, value.args)
         if y is not None:
-            return _sum(a) * y if value.op == "mul" else _sum(a) / y
+            return _sum(a, width) * y if value.op == "mul" else _sum(a, width) / y
         if value.op == "mul" and x is not None:
-            return x * _sum(b)
+            return x * _sum(b, width)
     return total(value)
 
 
