@@ -7,10 +7,11 @@ is faster than PyTorch. Results are appended to benchmarks/results/cells.jsonl.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 import torch
-from common import write
+from common import undisturbed, write
 
 from rondeau import nn
 from rondeau.engine.measure import Competitor, Shape, assert_equal, interleave, layer
@@ -56,7 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     for row in options.rows:
         for kind in options.kinds:
-            figures = measured(kind, Shape(*SHAPES[row]), options.seconds)
+            figures = undisturbed(partial(measured, kind, Shape(*SHAPES[row]), options.seconds))
             write("cells", {"kind": kind, "shape": SHAPES[row], **figures})
 
 

@@ -1,7 +1,7 @@
 """The engine's figures: ``python benchmarks/engine.py [FIGURE ...]``.
 
-Each function measures one figure and appends lines to benchmarks/results/engine.jsonl. Times are the least over repeats, in
-milliseconds, of competitors that take turns in one process; what needs a fresh process is in probes.py.
+A function measures a figure for one case; its lines are appended to benchmarks/results/engine.jsonl. Times are the least over
+repeats, in milliseconds, of competitors that take turns in one process; what needs a fresh process is in probes.py.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import astuple
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from common import fitting, write, zoo_work
+from common import fitting, undisturbed, write, zoo_work
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -29,45 +31,34 @@ from rondeau.engine.normalise import levels_of
 from rondeau.ir import Cell
 from rondeau.ir.expressions import postorder
 
-Lines = Iterator[dict[str, Any]]
+Line = dict[str, Any]
 SMALL, LARGE = Shape(100, 16, 64, 128), Shape(100, 32, 256, 256)
 BUILT = ("lstm", "gru", "peephole_lstm", "highway_rnn", "layer_norm_lstm", "min_gru")
 
 
-def zoo() -> Lines:
-    """Every cell's time per operation in its matrix products, over the LSTM's at the same sizes."""
-    for shape in (LARGE, SMALL):
-        lstm = zoo_work("lstm", shape)
-        for name, cell in ALL.items():
-            own = fitting(cell, shape)
-            work = zoo_work(name, own)
-            ours = work.on("compiled")
-            assert_equal([work.first().on(backend) for backend in ("reference", "compiled")])
-            times = interleave({"lstm": lstm.on("compiled").train, "cell": ours.train}, seconds=1, repeats=9)
-            flops, base = 3 * operations(cell, own), 3 * operations(ALL["lstm"], shape)
-            least, lstm_least = times["cell"].least, times["lstm"].least
-            ratio = (least / flops) / (lstm_least / base)
-            yield {"cell": name, "shape": sizes(own), "ms": least, "gflops": flops / least / 1e6, "per_flop": ratio}
+def zoo(shape: Shape, name: str) -> Line:
+    """A cell's time per operation in its matrix products, over the LSTM's at the same sizes."""
+    own = fitting(ALL[name], shape)
+    lstm, work = zoo_work("lstm", shape), zoo_work(name, own)
+    assert_equal([work.first().on(backend) for backend in ("reference", "compiled")])
+    times = interleave({"lstm": lstm.on("compiled").train, "cell": work.on("compiled").train}, repeats=15)
+    flops, base = 3 * operations(work.cell, own), 3 * operations(lstm.cell, shape)
+    least, lstm_least = times["cell"].least, times["lstm"].least
+    per_flop = (least / flops) / (lstm_least / base)
+    return {"cell": name, "shape": sizes(own), "ms": least, "gflops": flops / least / 1e6, "per_flop": per_flop}
 
 
-def diagonal() -> Lines:
-    """Cells without a product with a state: over their matrix products in PyTorch, and one copy of what goes into the loop
+def diagonal(shape: Shape, name: str) -> Line:
+    """A cell without a product with a state: over its matrix products in PyTorch, and one copy of what goes into the loop
     and comes out of it."""
-    for name, cell in ALL.items():
-        if has_state_product(cell):
-            continue
-        for shape in (LARGE, SMALL):
-            work = zoo_work(name, shape)
-            ours = work.on("compiled")
-            assert_equal([work.first().on(backend) for backend in ("reference", "compiled")])
-            runs = {
-                "ours": ours.train,
-                "products": projections(work.x, work.params["W"]),
-                "pass": copying(shape, work.params["W"]),
-            }
-            t = interleave(runs, seconds=2)
-            ratio = t["ours"].least / (t["products"].least + t["pass"].least)
-            yield {"cell": name, "shape": sizes(shape), **leasts(t), "ratio": ratio}
+    work = zoo_work(name, shape)
+    assert_equal([work.first().on(backend) for backend in ("reference", "compiled")])
+    W = work.params["W"]
+    t = interleave(
+        {"ours": work.on("compiled").train, "products": projections(work.x, W), "pass": copying(shape, W)}, seconds=1.5
+    )
+    ratio = t["ours"].least / (t["products"].least + t["pass"].least)
+    return {"cell": name, "shape": sizes(shape), **leasts(t), "ratio": ratio}
 
 
 def has_state_product(cell: Cell) -> bool:
@@ -97,16 +88,15 @@ def copying(shape: Shape, W: Tensor) -> Callable[[], object]:
     return lambda: target.copy_(source)
 
 
-def roof() -> Lines:
+def roof(shape: Shape) -> Line:
     """The LSTM's share of the speed of a large matrix product; and what its own large products, outside the loop, take."""
-    for shape in (LARGE, Shape(100, 64, 512, 512), Shape(35, 32, 650, 650), Shape(1000, 32, 123, 320)):
-        work = zoo_work("lstm", shape)
-        a, b, out = torch.randn(2048, 2048), torch.randn(2048, 2048), torch.empty(2048, 2048)
-        square: Callable[[], object] = lambda a=a, b=b, out=out: torch.mm(a, b, out=out)  # noqa: E731
-        t = interleave({"ours": work.on("compiled").train, "square": square, "outside": outside(shape)}, seconds=5)
-        flops, large = 3 * operations(work.cell, shape), 2 * 2048**3
-        ours, top = flops / t["ours"].least / 1e6, large / t["square"].least / 1e6
-        yield {"shape": sizes(shape), **leasts(t), "gflops": ours, "square_gflops": top, "share": ours / top}
+    work = zoo_work("lstm", shape)
+    a, b, out = torch.randn(2048, 2048), torch.randn(2048, 2048), torch.empty(2048, 2048)
+    runs = {"ours": work.on("compiled").train, "square": lambda: torch.mm(a, b, out=out), "outside": outside(shape)}
+    t = interleave(runs, seconds=2)
+    flops, large = 3 * operations(work.cell, shape), 2 * 2048**3
+    ours, top = flops / t["ours"].least / 1e6, large / t["square"].least / 1e6
+    return {"shape": sizes(shape), **leasts(t), "gflops": ours, "square_gflops": top, "share": ours / top}
 
 
 def outside(shape: Shape) -> Callable[[], None]:
@@ -122,20 +112,19 @@ def outside(shape: Shape) -> Callable[[], None]:
     return run
 
 
-def ragged() -> Lines:
+def ragged(shape: Shape) -> Line:
     """Lengths drawn evenly from 1 to all steps: time per step that counts, over that of a full batch; and PyTorch's time on
     a sequence packed beforehand, over ours on the padded one."""
-    for shape in (LARGE, Shape(100, 64, 128, 128), Shape(200, 64, 64, 256)):
-        work = zoo_work("lstm", shape)
-        lengths = torch.randint(1, shape.time + 1, (shape.batch,))
-        lengths[0] = shape.time
-        ours, theirs = padded(work, lengths), Packed(work, lengths)
-        assert_equal([Competitor("rondeau", ours), Competitor("PyTorch", theirs.padded)])
-        t = interleave({"full": work.on("compiled").train, "ours": ours, "theirs": theirs.train}, seconds=6)
-        share = int(lengths.sum()) / (shape.time * shape.batch)
-        cost = t["ours"].least / t["full"].least / share
-        ratio = t["theirs"].least / t["ours"].least
-        yield {"shape": sizes(shape), **leasts(t), "steps": share, "cost": cost, "against_packed": ratio}
+    work = zoo_work("lstm", shape)
+    lengths = torch.randint(1, shape.time + 1, (shape.batch,))
+    lengths[0] = shape.time
+    ours, theirs = padded(work, lengths), Packed(work, lengths)
+    assert_equal([Competitor("rondeau", ours), Competitor("PyTorch", theirs.padded)])
+    t = interleave({"full": work.on("compiled").train, "ours": ours, "theirs": theirs.train}, seconds=3)
+    share = int(lengths.sum()) / (shape.time * shape.batch)
+    cost = t["ours"].least / t["full"].least / share
+    ratio = t["theirs"].least / t["ours"].least
+    return {"shape": sizes(shape), **leasts(t), "steps": share, "cost": cost, "against_packed": ratio}
 
 
 def padded(work: Work, lengths: Tensor) -> Callable[[], dict[str, Tensor]]:
@@ -175,27 +164,31 @@ class Packed:
         return found
 
 
-def build() -> Lines:
+def build(cell: str) -> Line:
     """What the first training step of a cell takes beyond the second, in a fresh process that has run another cell: with an
-    empty cache, then from the cache that this leaves."""
-    for cell in BUILT:
-        for _ in range(3):
-            with tempfile.TemporaryDirectory() as folder:
-                first, later = (probe("build", cell, "64", "128", cache=folder) for _ in range(2))
-            yield {"cell": cell, "shape": [64, 128], "first": first["seconds"], "cached": later["seconds"]}
+    empty cache, then from the cache that this leaves. The least of three, in milliseconds."""
+    found = [built(cell) for _ in range(3)]
+    first, cached = (min(column) * 1e3 for column in zip(*found))
+    return {"cell": cell, "shape": [64, 128], "first": first, "cached": cached}
 
 
-def memory() -> Lines:
+def built(cell: str) -> tuple[float, float]:
+    """Seconds with an empty cache, and after."""
+    with tempfile.TemporaryDirectory() as folder:
+        first, cached = (probe("build", cell, "64", "128", cache=folder)["seconds"] for _ in range(2))
+    return first, cached
+
+
+def memory(shape: Shape) -> Line:
     """The peak of a process that takes three training steps of an LSTM, in MiB, and by how much they raised it."""
-    for shape in (LARGE, Shape(100, 64, 512, 512), Shape(1000, 32, 123, 320)):
-        ours, theirs = (probe("memory", which, *map(str, sizes(shape))) for which in ("rondeau", "torch"))
-        yield {"shape": sizes(shape), "ours": ours, "theirs": theirs, "ratio": ours["after"] / theirs["after"]}
+    ours, theirs = (probe("memory", which, *map(str, sizes(shape))) for which in ("rondeau", "torch"))
+    return {"shape": sizes(shape), "ours": ours, "theirs": theirs, "ratio": ours["after"] / theirs["after"]}
 
 
-def imports() -> Lines:
-    """Seconds that the import of rondeau adds to that of torch."""
+def imports() -> Line:
+    """The import of torch, and what rondeau with all its layers adds to it, in milliseconds."""
     found = [probe("imports") for _ in range(5)]
-    yield {name: min(one[name] for one in found) for name in ("torch", "rondeau")}
+    return {name: min(one[name] for one in found) * 1e3 for name in ("torch", "rondeau")}
 
 
 def probe(name: str, *arguments: str, cache: str | None = None) -> dict[str, float]:
@@ -215,9 +208,18 @@ def leasts(times: dict[str, Timing]) -> dict[str, float]:
     return {name: timing.least for name, timing in times.items()}
 
 
-FIGURES: dict[str, Callable[[], Lines]] = {
-    "zoo": zoo, "diagonal": diagonal, "roof": roof, "ragged": ragged, "build": build, "memory": memory, "imports": imports,
-}  # fmt: skip
+ZOO, DIAGONAL = tuple(ALL), tuple(name for name, cell in ALL.items() if not has_state_product(cell))
+LONG = Shape(1000, 32, 123, 320)
+FIGURES: dict[str, tuple[Callable[..., Line], Iterable[tuple[Any, ...]]]] = {
+    "zoo": (zoo, product((LARGE, SMALL), ZOO)),
+    "diagonal": (diagonal, product((LARGE, SMALL), DIAGONAL)),
+    "roof": (roof, zip((LARGE, Shape(100, 64, 512, 512), Shape(35, 32, 650, 650), LONG))),
+    "ragged": (ragged, zip((LARGE, Shape(100, 64, 128, 128), Shape(200, 64, 64, 256)))),
+    "build": (build, zip(BUILT)),
+    "memory": (memory, zip((LARGE, Shape(100, 64, 512, 512), LONG))),
+    "imports": (imports, ((),)),
+}
+"""Each figure, and the arguments for which it is measured."""
 
 
 def main() -> None:
@@ -225,8 +227,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], metavar="FIGURE", help=", ".join(FIGURES))
     for name in parser.parse_args().figures or FIGURES:
-        for line in FIGURES[name]():
-            write("engine", {"figure": name, **line})
+        figure, cases = FIGURES[name]
+        for case in cases:
+            write("engine", {"figure": name, **undisturbed(partial(figure, *case))})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 
 import argparse
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -26,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 import torchrecurrent
-from common import write, zoo_work
+from common import undisturbed, write, zoo_work
 from torch import Tensor
 
 from rondeau.engine.measure import Competitor, Shape, Work, assert_equal, gradients, interleave, operations
@@ -201,7 +202,8 @@ def main() -> None:
     versions = {"jax": version("jax"), "torchrecurrent": version("torchrecurrent")}
     for shape in SHAPES:
         for name in CELLS:
-            write("peers", {**measured(name, shape, options.seconds), **versions})
+            line = undisturbed(partial(measured, name, shape, options.seconds))
+            write("peers", {**line, **versions})
 
 
 if __name__ == "__main__":
