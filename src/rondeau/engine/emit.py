@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rondeau.engine.fetch import expected
 from rondeau.engine.launch import launchers
 from rondeau.engine.products import HEADER, Matrices, Pack, packer, product
 from rondeau.engine.schedule import Block, Place, Plan, Store
 from rondeau.engine.target import CACHE
-from rondeau.engine.vector import Machine, Writer, definitions, pointwise
+from rondeau.engine.vector import Machine, Writer, declarations, definitions, pointwise
 from rondeau.ir.expressions import Expr
 from rondeau.ir.ops import OPS
 
@@ -74,7 +75,7 @@ class _Emitter:
         for pack in self.packs:
             for rows in self.machine.rows:
                 functions += product(pack, rows, self.machine, self.far)
-        lines = [*functions, *launchers(), *definitions(self.machine, self.used), *self._declarations()]
+        lines = [*functions, *launchers(), *definitions(self.machine, self.used), *declarations(self.machine)]
         return Code("\n".join(lines) + "\n", self.buffers, tuple(self.packs), self.plan.scratch)
 
     # the time loop
@@ -105,6 +106,7 @@ class _Emitter:
         w = self.w
         s = w.let(f"sub i64 {w.let(f'sub i64 {self.steps}, 1')}, {i}") if self.backward else i
         self.alive, self.row0 = self._word(self.counts, s), self._word(self.rows, s)
+        self.onward = self._onward(s)
         for index, block in enumerate(self.plan.blocks):
             if block.reductions:
                 self._reduce(block)
@@ -120,6 +122,14 @@ class _Emitter:
             ends = [w.let(f"getelementptr {self.machine.real}, ptr {self.base[p.buffer]}, i64 {at}") for p in (target, source)]
             w.put(f"call void @llvm.memcpy.p0.p0.i64(ptr {ends[0]}, ptr {ends[1]}, i64 {size}, i1 false)")
         w.put("call void @meet(ptr %args, i64 %n)")
+
+    def _onward(self, s: str) -> str:
+        """How many rows further on the next step's rows lie."""
+        w = self.w
+        last = w.let(f"sub i64 {self.steps}, 1")
+        following = w.integer("sub", s, 1) if self.backward else w.integer("add", s, 1)
+        inside = w.let(f"icmp ule i64 {following}, {last}")
+        return w.let(f"sub i64 {self._word(self.rows, w.let(f'select i1 {inside}, i64 {following}, i64 {s}'))}, {self.row0}")
 
     def _share(self, count: str) -> tuple[str, str]:
         """What this thread of the team takes of ``count``: from where, and up to where."""
@@ -237,7 +247,7 @@ class _Emitter:
     def _lines(self, block: Block, first: str, vectors: int, start: str, height: str) -> None:
         """The pointwise lines for ``height`` rows from ``start``, vector by vector of the unit block."""
         w, m = self.w, self.machine
-        total = _accumulators(block)
+        total, coming = _accumulators(block), expected(self.plan, block, self.width)
 
         def vector(v: str) -> None:
             unit = w.integer("add", first, w.integer("mul", v, m.lanes))
@@ -257,6 +267,9 @@ class _Emitter:
                 for expr, place_ in block.loads:
                     if expr not in values:
                         values[expr] = self._load(expr, place_, block, slot, unit, mask)
+                for place_ in coming:
+                    line = w.at(self._address(place_, slot, unit), w.integer("mul", self.onward, place_.row))
+                    w.put(f"call void @llvm.prefetch.p0(ptr {line}, i32 0, i32 2, i32 1)")
                 self._compute(block.order, values)
                 for s in block.stores:
                     value = self._value(s.expr, values)
@@ -369,20 +382,6 @@ class _Emitter:
         if s.add:
             value = self.w.binary("fadd", self._read(target, mask), value)
         self._write(value, target, mask)
-
-    def _declarations(self) -> list[str]:
-        m = self.machine
-        v, kind, lanes = m.vector, f"v{m.lanes}f{m.bits}", f"<{m.lanes} x i1>"
-        lines = [f"declare {v} @llvm.{name}.{kind}({v})" for name in ("roundeven", "floor", "fabs", "sqrt")]
-        lines += [f"declare {v} @llvm.{name}.{kind}({v}, {v})" for name in ("minimum", "maximum", "copysign")]
-        lines.append(f"declare {v} @llvm.fma.{kind}({v}, {v}, {v})")
-        lines.append("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
-        lines.append(f"declare {v} @llvm.masked.load.{kind}.p0(ptr, i32, {lanes}, {v})")
-        lines.append(f"declare void @llvm.masked.store.{kind}.p0({v}, ptr, i32, {lanes})")
-        lines.append(f"declare {m.real} @llvm.vector.reduce.fadd.{kind}({m.real}, {v})")
-        lines.append(f"declare {m.real} @llvm.vector.reduce.fmaximum.{kind}({v})")
-        return lines
 
 
 def _accumulators(block: Block) -> int:

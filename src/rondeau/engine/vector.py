@@ -325,6 +325,21 @@ def definitions(machine: Machine, used: set[str]) -> list[str]:
     return lines
 
 
+def declarations(m: Machine) -> list[str]:
+    """LLVM's own functions that kernels call."""
+    v, kind, lanes = m.vector, f"v{m.lanes}f{m.bits}", f"<{m.lanes} x i1>"
+    lines = [f"declare {v} @llvm.{name}.{kind}({v})" for name in ("roundeven", "floor", "fabs", "sqrt")]
+    lines += [f"declare {v} @llvm.{name}.{kind}({v}, {v})" for name in ("minimum", "maximum", "copysign")]
+    lines.append(f"declare {v} @llvm.fma.{kind}({v}, {v}, {v})")
+    lines.append("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+    lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+    lines.append(f"declare {v} @llvm.masked.load.{kind}.p0(ptr, i32, {lanes}, {v})")
+    lines.append(f"declare void @llvm.masked.store.{kind}.p0({v}, ptr, i32, {lanes})")
+    lines.append(f"declare {m.real} @llvm.vector.reduce.fadd.{kind}({m.real}, {v})")
+    lines.append(f"declare {m.real} @llvm.vector.reduce.fmaximum.{kind}({v})")
+    return lines
+
+
 def _lane_by_lane(w: Writer, name: str) -> str:
     """A function of the C library, one lane after another."""
     m = w.machine
