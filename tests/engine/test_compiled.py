@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import threading
+import weakref
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from rondeau import cell, cells, input, scan, state, tanh, weight
 from rondeau.cells import ALL
-from rondeau.engine import build, memory
+from rondeau.engine import build, memory, program, shown
+from rondeau.engine.frame import Frame, frame
 from rondeau.engine.reference import evaluate
+from rondeau.errors import InputError
 from rondeau.ir.expressions import node
 from rondeau.ir.ops import OPS
 from rondeau.ir.widths import Width
@@ -20,34 +25,88 @@ GUARD = 64
 MARK = 777.25
 
 
-class Guarded(memory.Lease):
-    """A lease whose buffers stand between guards."""
+class Guards:
+    """Stands guards between and around the buffers of every run."""
 
-    made: list[tuple[torch.Tensor, int]] = []
+    def __init__(self, monkeypatch) -> None:
+        self.frames: dict[int, Frame] = {}
+        self.ranks: dict[tuple[tuple[str, tuple[int, int]], ...], int] = {}
+        self.made: list[torch.Tensor] = []
+        monkeypatch.setattr(program, "frame", self.frame)
+        monkeypatch.setattr(program, "borrow", self.borrow)
+        program._program.cache_clear()
+        program.frames_of.cache_clear()
 
-    def empty(self, like: torch.Tensor, *shape: int) -> torch.Tensor:
-        count = torch.Size(shape).numel()
-        whole = torch.full((count + 2 * GUARD,), MARK, dtype=like.dtype)
-        self.made.append((whole, count))
-        return whole[GUARD : GUARD + count].view(shape)
+    def frame(self, shapes) -> Frame:
+        wider = [("guard first", (1, GUARD))]
+        for name, shape in shapes:
+            wider += [(name, shape), (f"guard {name}", (1, GUARD))]
+        rank = self.ranks.setdefault(tuple(wider), len(self.ranks))
+        found = frame([*wider, ("guard", (1, rank << 12))])  # no two of one size
+        self.frames[found.size] = found
+        return found
+
+    def borrow(self, like: torch.Tensor, count: int) -> torch.Tensor:
+        self.made.append(torch.full((count,), MARK, dtype=like.dtype))
+        return self.made[-1]
+
+    def broken(self) -> list[str]:
+        """The guards that something wrote over; those among the numbers that begin as zeros are zeros."""
+        found = []
+        for whole in self.made:
+            at = self.frames[len(whole)]
+            values = {name: at.view(whole, name) for name in at.at if name.startswith("guard")}
+            found += [name for name, value in values.items() if (value != MARK).any() and (value != 0).any()]
+        return found
+
+
+@pytest.fixture
+def guards(monkeypatch):
+    yield Guards(monkeypatch)
+    program._program.cache_clear()
+    program.frames_of.cache_clear()
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_nothing_is_written_outside_the_buffers(name: str, monkeypatch) -> None:
-    from rondeau.engine import compiled
-
-    monkeypatch.setattr(compiled, "Lease", Guarded)
+def test_nothing_is_written_outside_the_buffers(name: str, guards: Guards) -> None:
     sizes = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}
     item = ALL[name]
     known = {size: sizes[size] for size in item.sizes}
     params = {p.name: torch.randn(p.shape(known)).requires_grad_() for p in item.parameters}
     context = {c.name: torch.rand(5, 7, 1) if c.per == "step" else torch.rand(5, 3) for c in item.contexts}
     for options in ({}, {"lengths": [7, 2, 0, 5, 1]}, {"reverse": True}):
-        Guarded.made.clear()
+        guards.made.clear()
         y, _ = scan(item, params, torch.randn(5, 7, 5), context=context, backend="compiled", **options)
         y.sum().backward()
-        for whole, count in Guarded.made:
-            assert (whole[:GUARD] == MARK).all() and (whole[GUARD + count :] == MARK).all()
+        assert len(guards.made) == 3 and guards.broken() == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_team_of_threads_computes_the_same(name: str, monkeypatch) -> None:
+    torch.manual_seed(3)
+    item, sizes = ALL[name], {"input": 5, "hidden": 156, "projection": 33, "output": 4, "context": 3}
+    known = {size: sizes[size] for size in item.sizes}
+    params = {p.name: (0.3 * torch.randn(p.shape(known))).requires_grad_() for p in item.parameters}
+    x = torch.randn(3, 7, 5)
+    context = {c.name: torch.rand(3, 7, 1) if c.per == "step" else torch.rand(3, 3) for c in item.contexts}
+    assert torch.get_num_threads() > 1
+    for options in ({}, {"lengths": [7, 2, 5], "reverse": True}):
+        runs = []
+        for cache in (1 << 40, -1):
+            monkeypatch.setattr(program, "CACHE", cache)
+            y, _ = scan(item, params, x, context=context, backend="compiled", **options)
+            runs.append((y, torch.autograd.grad(y.square().sum(), list(params.values()), materialize_grads=True)))
+        assert torch.equal(runs[0][0], runs[1][0])
+        for a, b in zip(runs[0][1], runs[1][1], strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_one_sequence_can_have_a_team(monkeypatch) -> None:
+    params, x = drawn(600)
+    monkeypatch.setattr(program, "SHARED", 1 << 40)
+    expected = scan(plain, params, x[:1], backend="compiled")[0]
+    monkeypatch.setattr(program, "SHARED", 0)
+    assert torch.equal(scan(plain, params, x[:1], backend="compiled")[0], expected)
 
 
 FUNCTIONS = ["exp", "sigmoid", "tanh", "log", "softplus", "sin", "cos", "erf", "sqrt", "abs", "floor", "relu"]
@@ -98,10 +157,8 @@ def test_the_disk_cache_is_harmless(tmp_path, monkeypatch) -> None:
     expected = scan(plain, params, x, backend="reference")[0]
 
     def fresh() -> torch.Tensor:
-        from rondeau.engine import compiled
-
         build._built.clear()
-        compiled._program.cache_clear()
+        program._program.cache_clear()
         return scan(plain, params, x, backend="compiled")[0]
 
     monkeypatch.setenv("RONDEAU_CACHE", str(tmp_path))
@@ -140,6 +197,18 @@ def test_eight_threads_share_one_cell() -> None:
         torch.testing.assert_close(y, expected)
 
 
+def test_without_openmp_threads_of_our_own_do_the_work(monkeypatch) -> None:
+    params, x = drawn(40)
+    weights = {name: value.requires_grad_() for name, value in params.items()}
+    runs = []
+    for library in (program.openmp(), {}):
+        monkeypatch.setattr(program, "openmp", lambda library=library: library)
+        y, _ = scan(plain, weights, x, backend="compiled")
+        runs.append([y, *torch.autograd.grad(y.sum(), list(weights.values()))])
+    for a, b in zip(*runs):
+        assert torch.equal(a, b)
+
+
 def _child(queue) -> None:
     params, x = drawn()
     queue.put((torch.get_num_threads(), scan(plain, params, x, backend="compiled")[0].tolist()))
@@ -159,31 +228,62 @@ def test_a_forked_child_computes_on_one_thread() -> None:
     torch.testing.assert_close(torch.tensor(found), expected)
 
 
-def test_a_run_is_forgotten_when_its_graph_is(monkeypatch) -> None:
-    import gc
-    import weakref
+@pytest.fixture
+def lent(monkeypatch) -> list[weakref.ref[torch.Tensor]]:
+    """What runs borrow."""
+    found = []
+    borrow = program.borrow
 
-    from rondeau.engine import compiled
+    def watched(like: torch.Tensor, count: int) -> torch.Tensor:
+        value = borrow(like, count)
+        found.append(weakref.ref(value))
+        return value
 
-    made: list[weakref.ref[memory.Lease]] = []
+    monkeypatch.setattr(program, "borrow", watched)
+    monkeypatch.setattr(memory, "SMALL", 0)
+    return found
 
-    class Watched(memory.Lease):
-        def __init__(self) -> None:
-            super().__init__()
-            made.append(weakref.ref(self))
 
-    monkeypatch.setattr(compiled, "Lease", Watched)
+def test_memory_goes_back_when_the_graph_does(lent) -> None:
+    params, x = drawn()
+    weights = {name: value.requires_grad_() for name, value in params.items()}
     gc.disable()
     try:
-        params, x = drawn()
-        weights = {name: value.requires_grad_() for name, value in params.items()}
-        y, state_ = scan(plain, weights, x, backend="compiled")
+        y, _ = scan(plain, weights, x, backend="compiled")
+        assert [item() is None for item in lent] == [False, True]
         y.sum().backward()
-        assert len(made) == 2
-        del y, state_
-        assert all(lease() is None for lease in made)
+        assert [item() is None for item in lent] == [True, True, True]
+        y, _ = scan(plain, weights, x, backend="compiled")
+        assert lent[3]() is not None
+        del y, _
+        assert lent[3]() is None
+        kinds = {id(whole) for _, whole in memory._free.values()}
+        scan(plain, weights, x, backend="compiled")
+        assert {id(whole) for _, whole in memory._free.values()} == kinds  # nothing new was made
     finally:
         gc.enable()
+
+
+def test_checkpointing_keeps_nothing(lent) -> None:
+    params, x = drawn()
+    weights = {name: value.requires_grad_() for name, value in params.items()}
+    expected, _ = scan(plain, weights, x, backend="reference")
+    y = checkpoint(lambda x: scan(plain, weights, x, backend="compiled")[0], x, use_reentrant=False)
+    assert all(item() is None for item in lent)
+    for a, b in zip(torch.autograd.grad(y.sum(), weights.values()), torch.autograd.grad(expected.sum(), weights.values())):
+        torch.testing.assert_close(a, b)
+
+
+def test_segments_keep_only_the_states_between_them(lent) -> None:
+    params, x = drawn()[0], torch.randn(3, 100, 4)
+    weights = {name: value.requires_grad_() for name, value in params.items()}
+    y, _ = scan(plain, weights, x, segment="auto", backend="compiled")
+    assert all(item() is None for item in lent)
+    y.sum().backward()
+    assert len(lent) == 10 * 5 and all(item() is None for item in lent)  # each segment forward twice and backward once
+    for wrong in (0, -1, 2.5, "some", True):
+        with pytest.raises(InputError, match="segment is"):
+            scan(plain, weights, x, segment=wrong)
 
 
 def test_a_very_long_sequence() -> None:
@@ -206,3 +306,23 @@ def test_retained_graphs_and_in_place_changes() -> None:
         weights["U"].add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("level", "wanted"), [(1, "ready in"), (2, "plan of infer"), (3, "define void @part"), (4, "assembly of")]
+)
+def test_debugging_prints_the_stages_as_they_happen(level: int, wanted: str, monkeypatch, capsys) -> None:
+    params, x = drawn()
+    for given in (level, level - 1):
+        monkeypatch.setenv("RONDEAU_DEBUG", str(given))
+        shown.debug_level.cache_clear()
+        program._program.cache_clear()
+        scan(plain, params, x, backend="compiled")
+        assert (wanted in capsys.readouterr().err) == (given == level)
+    monkeypatch.setenv("RONDEAU_DEBUG", "yes")
+    shown.debug_level.cache_clear()
+    program._program.cache_clear()
+    with pytest.raises(InputError, match="RONDEAU_DEBUG is 1"):
+        scan(plain, params, x, backend="compiled")
+    monkeypatch.undo()
+    shown.debug_level.cache_clear()

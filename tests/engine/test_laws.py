@@ -138,6 +138,7 @@ def test_reverse_is_flipping(name: str) -> None:
         (4, 6, 60, {"lengths": [6, 1, 0, 4]}),
         (2, 4, 12, {"lengths": [2, 4], "reverse": True}),
         (2, 5, 36, {"reverse": True, "clip": 0.02}),
+        (3, 5, 12, {"lengths": [2, 5, 0], "clip": 0.02}),
         (0, 4, 12, {}),
         (2, 0, 12, {}),
     ],
@@ -280,3 +281,22 @@ def test_inference_mode_and_second_backward() -> None:
     (first,) = torch.autograd.grad(y.sum(), x, retain_graph=True)
     (second,) = torch.autograd.grad(y.sum(), x)
     torch.testing.assert_close(first, second)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_segments_change_nothing(name: str) -> None:
+    case = Case(ALL[name], batch=4)
+    for backend in backends(case):
+        for options in ({}, {"lengths": [6, 2, 5, 0], "reverse": True, "clip": 0.1}):
+            if backend == "torch" and options:
+                continue  # its kernels refuse clipping and sequences of no steps
+            found, expected = ([], [])
+            for segment, results in (("auto", found), (None, expected)):
+                leaves = [value.clone().requires_grad_() for value in (case.x, *case.state, *case.params.values())]
+                n = len(case.state)
+                given = {"x": leaves[0], "state": tuple(leaves[1 : 1 + n]), "params": dict(zip(case.params, leaves[1 + n :]))}
+                y, state = case.run(backend, segment=segment, **given, **options)
+                total = y.square().sum() + sum(s.square().sum() for s in state)
+                results += [y, *state, *torch.autograd.grad(total, leaves, materialize_grads=True)]
+            for a, b in zip(found, expected, strict=True):
+                torch.testing.assert_close(a, b)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from rondeau import InputError, cells, nn
-from rondeau.models import LanguageModel, choose, generate
+from rondeau.models import Choice, LanguageModel, generate, generation
 
 
 def test_shapes_and_carried_state() -> None:
@@ -31,25 +32,59 @@ def test_a_stack_of_ones_own() -> None:
 
 
 def test_greedy_and_restricted_choice() -> None:
-    logits = torch.tensor([1.0, 3.0, 2.0, -1.0])
-    assert choose(logits, 0.0, None, None) == 1
+    logits = np.array([1.0, 3.0, 2.0, -1.0], dtype=np.float32)
+    assert Choice(0.0)(logits) == 1
     draw = torch.Generator().manual_seed(0)
-    assert {choose(logits, 5.0, 2, None, draw) for _ in range(100)} == {1, 2}
-    assert {choose(logits, 1.0, None, 0.5, draw) for _ in range(100)} == {1}
-    assert {choose(logits, 9.0, None, 1.0, draw) for _ in range(300)} == {0, 1, 2, 3}
-    counts = torch.bincount(torch.tensor([choose(logits, 1.0, None, None, draw) for _ in range(4000)]), minlength=4)
-    torch.testing.assert_close(counts / 4000, logits.softmax(-1), atol=0.03, rtol=0)
+
+    def drawn(count: int, *settings) -> list[int]:
+        choice = Choice(*settings, generator=draw)
+        return [choice(logits) for _ in range(count)]
+
+    assert set(drawn(100, 5.0, 2)) == {1, 2}
+    assert set(drawn(100, 1.0, None, 0.5)) == {1}
+    assert set(drawn(300, 9.0, None, 1.0)) == {0, 1, 2, 3}
+    counts = np.bincount(drawn(4000, 1.0), minlength=4) / 4000
+    np.testing.assert_allclose(counts, torch.tensor(logits).softmax(-1), atol=0.03)
+    with pytest.raises(InputError, match="not finite"):
+        Choice()(np.array([1.0, np.nan]))
+
+
+@pytest.mark.parametrize("options", [{}, {"embedding": 0}, {"layers": 2, "dropout": 0.3}, {"embedding": 8, "tied": True}])
+@pytest.mark.parametrize("name", ["lstm", "layer_norm_gru", "clockwork", "zoneout_lstm", "projected_lstm", "lagged_rnn"])
+def test_the_compiled_step_is_the_model(name: str, options: dict[str, object]) -> None:
+    torch.manual_seed(1)
+    model = LanguageModel(7, name, hidden=8, **options).train()
+    tokens = torch.randint(7, (9,))
+    _, state = generation._read(model, tokens[:3], None)
+    advance, slow = generation._compiled(model, state), generation._module(model, state)
+    assert advance is not None and model.training
+    for token in tokens[3:].tolist():
+        np.testing.assert_allclose(advance(token), slow(token), rtol=1e-4, atol=1e-5)
+
+
+def test_other_models_are_stepped_as_modules() -> None:
+    body = nn.Stack(nn.Recurrent("lstm", 8, 6), torch.nn.LayerNorm(6), nn.Recurrent("gru", 6, 5))
+    for model in (LanguageModel(7, body, embedding=8), LanguageModel(7, "gru", hidden=8, backend="reference")):
+        _, state = generation._read(model, torch.tensor([1]), None)
+        assert generation._compiled(model, state) is None
+        assert len(list(generate(model, torch.tensor([1]), 5))) == 5
 
 
 def test_writing_is_repeatable_and_streams() -> None:
     model = LanguageModel(7, "lstm", hidden=8)
-    write = lambda: list(generate(model, torch.tensor([1, 2]), 20, generator=torch.Generator().manual_seed(4)))  # noqa: E731
-    assert write() == write() and len(write()) == 20
+
+    def write(length: int) -> list[int]:
+        return list(generate(model, torch.tensor([1, 2]), length, generator=torch.Generator().manual_seed(4)))
+
+    assert write(200) == write(200) and len(write(200)) == 200 and write(70) == write(200)[:70]
     greedy = list(generate(model, torch.tensor([1]), 5, temperature=0))
     tokens = [1]
     for token in greedy:
         assert int(model(torch.tensor([tokens]))[0][0, -1].argmax()) == token
         tokens.append(token)
+    stream = generate(model, torch.tensor([1]), 5)
+    next(stream)
+    assert model.training and torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
 @pytest.mark.parametrize(

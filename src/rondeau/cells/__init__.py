@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 
+from rondeau.cells.chain import chain
 from rondeau.cells.deep import deep_input_rnn, deep_output_rnn, deep_transition_rnn, highway_rnn
 from rondeau.cells.gru import forget_update, gru, gru_lecture, li_gru, min_gru, minimal_gated_unit, update_gate_rnn
 from rondeau.cells.lstm import (
@@ -100,6 +101,7 @@ def get(name: str) -> Cell:
 
 __all__ = [
     "ALL",
+    "chain",
     "clockwork",
     "conditioned",
     "deep_input_rnn",

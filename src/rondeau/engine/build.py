@@ -16,22 +16,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rondeau.engine.threads import openmp
+from rondeau.engine.threads import FUNCTIONS, giving_way, openmp
 
 OPTIMISE = 2
 
 
 class Kernel:
-    """Machine code with its ways in: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part`` for one part."""
+    """Machine code with its ways in: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist."""
 
     def __init__(self, engine: Any, owner: Any) -> None:
         self._owners = (engine, owner)
         whole = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-        single = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)
+        word = ctypes.c_int64
         self.parallel = whole(engine.get_function_address("parallel"))
         self.serial = whole(engine.get_function_address("serial"))
-        self.pack = single(engine.get_function_address("pack"))
-        self.part = single(engine.get_function_address("part"))
+        self.pack = ctypes.CFUNCTYPE(None, ctypes.c_void_p, word, word)(engine.get_function_address("pack"))
+        self.part = ctypes.CFUNCTYPE(None, ctypes.c_void_p, word, word, word)(engine.get_function_address("part"))
 
 
 _built: dict[str, Kernel] = {}
@@ -89,9 +89,9 @@ def _vector_wide(text: str) -> str:
 def _load(code: bytes) -> Kernel:
     import llvmlite.binding as llvm
 
-    library = openmp()
-    for name in ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads"):
-        llvm.add_symbol(name, library[name])
+    llvm.add_symbol("sched_yield", giving_way())
+    for name in FUNCTIONS:
+        llvm.add_symbol(name, openmp().get(name, giving_way()))  # where there are none, nothing calls them
     empty = llvm.parse_assembly("")
     engine = llvm.create_mcjit_compiler(empty, _new_machine())
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))

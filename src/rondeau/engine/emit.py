@@ -1,9 +1,10 @@
 """`emit`: a plan as LLVM text.
 
-The kernel is one function ``part(args, k)``: the time loop over the rows of part ``k`` of the batch. ``args`` is a table of
-64-bit words: the number of steps, the stride between rows, the number of parts, a pointer to three words for each part (its
-first slot; how many rows are alive at each step; the first row of each step), and then the buffers in order. Rows number the
-pairs of sequence and time; slots number the sequences.
+The kernel is one function ``part(args, k, u, n)``: the time loop over the rows of part ``k`` of the batch, by member ``u`` of a
+team of ``n`` threads. A team shares the units of each block, and waits at the end of a block until all are through. ``args`` is
+a table of 64-bit words: the number of steps, the stride between rows, the number of parts, a pointer to three words for each
+part (its first slot; how many rows are alive at each step; the first row of each step), the size of the team, two words in
+which it meets, and then the buffers in order. Rows number the pairs of sequence and time; slots number the sequences.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from rondeau.engine.launch import launchers
 from rondeau.engine.products import HEADER, Matrices, Pack, packer, product
 from rondeau.engine.schedule import Block, Place, Plan, Store
+from rondeau.engine.target import CACHE
 from rondeau.engine.vector import Machine, Writer, definitions, pointwise
 from rondeau.ir.expressions import Expr
 from rondeau.ir.ops import OPS
@@ -42,6 +44,7 @@ class _Emitter:
             for i, block in enumerate(plan.blocks)
             for j, group in enumerate(block.groups)
         ]
+        self.far = sum(pack.size(machine) for pack in self.packs) * machine.bytes > CACHE
         self.buffers = self._names()
         self.used: set[str] = set()
 
@@ -70,7 +73,7 @@ class _Emitter:
         functions = [*self._part(), *packer(self.packs, self.machine, self.matrices, self.buffers)]
         for pack in self.packs:
             for rows in self.machine.rows:
-                functions += product(pack, rows, self.machine)
+                functions += product(pack, rows, self.machine, self.far)
         lines = [*functions, *launchers(), *definitions(self.machine, self.used), *self._declarations()]
         return Code("\n".join(lines) + "\n", self.buffers, tuple(self.packs), self.plan.scratch)
 
@@ -93,7 +96,7 @@ class _Emitter:
         w.loop("0", self.steps, self._step)
         w.put("ret void")
         self.used |= w.used
-        return ["define void @part(ptr noalias %args, i64 %k) nounwind {", *w.body, "}"]
+        return ["define void @part(ptr %args, i64 %k, i64 %u, i64 %n) nounwind {", *w.body, "}"]
 
     def _word(self, pointer: str, index: int | str) -> str:
         return self.w.let(f"load i64, ptr {self.w.at(pointer, str(index), 'i64')}", "i")
@@ -107,11 +110,22 @@ class _Emitter:
                 self._reduce(block)
             else:
                 self._units(index, block)
+            w.put("call void @meet(ptr %args, i64 %n)")
+        if not self.plan.copies:
+            return
+        first, after = self._share(self.alive)
         for source, target, row in self.plan.copies:
-            at = w.integer("mul", self.first_slot, row)
-            size = w.integer("mul", w.integer("mul", self.alive, row), self.machine.bytes)
+            at = w.integer("mul", w.integer("add", self.first_slot, first), row)
+            size = w.integer("mul", w.integer("mul", w.let(f"sub i64 {after}, {first}"), row), self.machine.bytes)
             ends = [w.let(f"getelementptr {self.machine.real}, ptr {self.base[p.buffer]}, i64 {at}") for p in (target, source)]
             w.put(f"call void @llvm.memcpy.p0.p0.i64(ptr {ends[0]}, ptr {ends[1]}, i64 {size}, i1 false)")
+        w.put("call void @meet(ptr %args, i64 %n)")
+
+    def _share(self, count: str) -> tuple[str, str]:
+        """What this thread of the team takes of ``count``: from where, and up to where."""
+        w = self.w
+        ends = (w.integer("mul", count, "%u"), w.integer("mul", count, w.integer("add", "%u", 1)))
+        return w.let(f"udiv i64 {ends[0]}, %n"), w.let(f"udiv i64 {ends[1]}, %n")
 
     def _units(self, index: int, block: Block) -> None:
         """Unit blocks outside, row tiles inside."""
@@ -126,10 +140,8 @@ class _Emitter:
             else:
                 self._lines(block, first, vectors, "0", self.alive)
 
-        if count == 1:
-            unit_block("0")
-        else:
-            w.loop("0", str(count), unit_block)
+        first, after = self._share(str(count))
+        w.loop(first, after, unit_block)
 
     def _tiles(self, index: int, block: Block, j: str, first: str, vectors: int) -> None:
         """Cuts the rows into tiles: products on each, then the pointwise lines."""
@@ -181,16 +193,28 @@ class _Emitter:
         total, offset = _accumulators(block), 0
         for pack in [p for p in self.packs if p.block == index]:
             lanes = pack.vectors * self.machine.lanes * len(pack.group.accumulators)
-            start = w.integer("mul", j, pack.inner * lanes)
-            packed = w.let(f"getelementptr {real}, ptr {self.base[pack.buffer]}, i64 {start}")
+            size = pack.inner * lanes
+            packed = w.let(f"getelementptr {real}, ptr {self.base[pack.buffer]}, i64 {w.integer('mul', j, size)}")
+            following, stride = self._following(pack, j, size, at, rows) if self.far else (packed, "0")
             out = w.let(f"getelementptr {self.machine.vector}, ptr {self.tile}, i64 {offset}")
             operands = []
             for term in pack.group.terms[0]:
                 slot = w.let(f"add i64 {at}, 0")
                 operands.append(f"ptr {self._address(term.operand, slot, '0')}")
                 operands.append(f"i64 {self._row_step(term.operand)}")
-            w.put(f"call void @mul.{pack.buffer}.{rows}(ptr {packed}, ptr {out}, i64 {total}, {', '.join(operands)})")
+            fixed = f"ptr {packed}, ptr {out}, i64 {total}, ptr {following}, i64 {stride}"
+            w.put(f"call void @mul.{pack.buffer}.{rows}({fixed}, {', '.join(operands)})")
             offset += len(pack.group.accumulators)
+
+    def _following(self, pack: Pack, j: str, size: int, at: str, rows: int) -> tuple[str, str]:
+        """What this tile fetches of the unit block after ``j``, a share for its rows: the address, and bytes a feature."""
+        w, total = self.w, size * self.machine.bytes
+        after = w.integer("add", j, 1)
+        end = w.let(f"icmp sge i64 {after}, {-(-pack.width // pack.lanes(self.machine))}")
+        begin = w.integer("mul", w.let(f"select i1 {end}, i64 0, i64 {after}"), total)
+        done = w.let(f"udiv i64 {w.integer('mul', at, total)}, {self.alive}")
+        stride = w.let(f"udiv i64 {total // pack.inner * rows}, {self.alive}")
+        return w.at(self.base[pack.buffer], w.integer("add", begin, done), "i8"), stride
 
     def _row_step(self, place: Place) -> str:
         return self.w.integer("mul", self.stride, place.row) if place.level == "step" else str(place.row)
@@ -280,7 +304,8 @@ class _Emitter:
             for store, cell in zip(block.reductions, cells):
                 self._finish(store, w.let(f"load {m.vector}, ptr {cell}"), slot)
 
-        w.loop("0", self.alive, row)
+        first, after = self._share(self.alive)
+        w.loop(first, after, row)
 
     def _finish(self, store: Store, value: str, slot: str) -> None:
         w, m = self.w, self.machine
@@ -351,6 +376,7 @@ class _Emitter:
         lines = [f"declare {v} @llvm.{name}.{kind}({v})" for name in ("roundeven", "floor", "fabs", "sqrt")]
         lines += [f"declare {v} @llvm.{name}.{kind}({v}, {v})" for name in ("minimum", "maximum", "copysign")]
         lines.append(f"declare {v} @llvm.fma.{kind}({v}, {v}, {v})")
+        lines.append("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
         lines.append(f"declare {v} @llvm.masked.load.{kind}.p0(ptr, i32, {lanes}, {v})")
         lines.append(f"declare void @llvm.masked.store.{kind}.p0({v}, ptr, i32, {lanes})")

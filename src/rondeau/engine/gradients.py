@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
 import torch
 from torch import Tensor
 
-from rondeau.engine.hoist import evaluated, stacked
+from rondeau.engine.hoist import evaluated, stacked, sum_of
 from rondeau.engine.layout import Layout
 from rondeau.engine.problem import Problem
 from rondeau.engine.rows import Rows
-from rondeau.engine.twice import with_tensors
+from rondeau.engine.twice import with_autograd, with_tensors
 from rondeau.ir.expressions import Expr
 
 
@@ -17,7 +21,7 @@ class Blocks(dict[Expr, tuple[str, int, int, int]]):
     """Each matrix block as parameter buffer, first row, first column and row length."""
 
     def __init__(self, layout: Layout) -> None:
-        self.cell, self.sizes = layout.step.cell, dict(layout.step.sizes)
+        self.cell, self.sizes = layout.step.cell, layout.step.numbers
 
     def __missing__(self, matrix: Expr) -> tuple[str, int, int, int]:
         name, gate, start, _ = matrix.attrs
@@ -28,71 +32,117 @@ class Blocks(dict[Expr, tuple[str, int, int, int]]):
         return self[matrix]
 
 
-class Gradients:
-    """From the cotangents that the backward kernel wrote to the gradients of all that went in."""
+@dataclass(frozen=True)
+class Product:
+    """A gradient as one product: the cotangents from ``first`` on, transposed, times the values of ``operand``.
 
-    def __init__(self, layout: Layout, problem: Problem, rows: Rows, buffers: dict[str, Tensor]) -> None:
-        self.layout, self.problem, self.rows, self.buffers = layout, problem, rows, buffers
-        self.blocks = Blocks(layout)
+    It is the whole of ``parameter`` where ``matrix`` is None, else that block of it.
+    """
+
+    parameter: str
+    matrix: Expr | None
+    first: int
+    rows: int
+    operand: Expr
+
+
+class Recipe:
+    """How the gradients of a layout are put together; what follows from the layout alone is worked out once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.blocks = layout, Blocks(layout)
+        self.columns_row = sum(layout.step.width(c.expr) for c in layout.columns)
+
+    @cached_property
+    def products(self) -> tuple[Product, ...]:
+        """One product a parameter where its gates lie side by side, else one a block."""
+        found: list[Product] = []
+        for item in self.layout.step.cell.parameters:
+            mine = [m for m in self.layout.reverse.matrices if m.matrix.attrs[0] == item.name]
+            at = [dict(self.layout.cotangents)[m.cotangent] for m in mine]
+            if not mine:
+                continue
+            rows = self.layout.step.width(mine[0].matrix)
+            ranked = sorted(zip(at, mine), key=lambda pair: item.gates.index(pair[1].matrix.attrs[1]))
+            whole = tuple(m.matrix.attrs[1] for _, m in ranked) == item.gates and all(
+                start == ranked[0][0] + i * rows and m.operand is mine[0].operand for i, (start, m) in enumerate(ranked)
+            )
+            if whole and mine[0].matrix.attrs[3] == item.columns and item.name != self.layout.matrix:
+                found.append(Product(item.name, None, ranked[0][0], rows * len(item.gates), mine[0].operand))
+            else:
+                found += [Product(item.name, m.matrix, first, rows, m.operand) for first, m in zip(at, mine)]
+        return tuple(sorted(found, key=lambda p: p.matrix is not None))
+
+    @cached_property
+    def still(self) -> tuple[tuple[Expr, bool, int, int], ...]:
+        """The terms that do not move of all columns: the term, whether it is added, and its range of features."""
+        found = []
+        for c in self.layout.columns:
+            found += [(term, plus, c.offset, self.layout.step.width(c.expr)) for plus, term in c.still]
+        return tuple(found)
+
+    @cached_property
+    def given(self) -> dict[Expr, Expr | None]:
+        """The cotangent of each hoisted value."""
+        return dict(zip(self.layout.step.hoisted, self.layout.reverse.hoisted))
+
+    def gradients(self, problem: Problem, rows: Rows, buffers: Mapping[str, Tensor]) -> list[Tensor | None]:
+        """Of `Problem.tensors`, in that order, but for the states, whose gradients the kernel wrote."""
+        return _Gradients(self, problem, rows, buffers).all()
+
+
+class _Gradients:
+    def __init__(self, recipe: Recipe, problem: Problem, rows: Rows, buffers: Mapping[str, Tensor]) -> None:
+        self.recipe, self.problem, self.rows, self.buffers = recipe, problem, rows, buffers
+        self.layout = recipe.layout
         self.params: dict[str, Tensor] = {}
         self.x: Tensor | None = None
         self.extras: dict[str, Tensor] = {}
 
     def all(self) -> list[Tensor | None]:
-        """In the order of `Problem.tensors`."""
         self._matrices()
-        self._columns()
+        if self.layout.columns:
+            self._columns()
         self._vectors()
         self._others()
         p = self.problem
-        x = None if self.x is None else self.rows.from_rows(self.x)
-        x = self._plus(x, self.extras.get("x:"))
         states = [self.rows.from_slots(self.buffers[f"state{i}"]) for i in range(len(p.state))]
-        params = [self.params.get(name) for name in p.params]
-        return [x, *states, *params, *(self.extras.get(name) for name in p.extras)]
-
-    @staticmethod
-    def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-        return b if a is None else a if b is None else a + b
+        return [self.x, *states, *map(self.params.get, p.params), *map(self.extras.get, p.extras)]
 
     def _parameter(self, name: str) -> Tensor:
         if name not in self.params:
-            self.params[name] = torch.zeros_like(self.problem.params[name])
+            self.params[name] = torch.zeros_like(self.problem.params[name], memory_format=torch.contiguous_format)
         return self.params[name]
 
+    def _give(self, name: str, gradient: Tensor) -> None:
+        """A gradient of a whole parameter, fresh in memory."""
+        if name in self.params:
+            self.params[name].add_(gradient)
+        else:
+            self.params[name] = gradient
+
+    def _add_x(self, gradient: Tensor) -> None:
+        self.x = gradient if self.x is None else self.x + gradient
+
     def _matrices(self) -> None:
-        """One product a parameter where its gates lie side by side, else one a block."""
-        at = dict(self.layout.cotangents)
-        cell, width = self.problem.cell, self.layout.step.width
-        for item in cell.parameters:
-            mine = [m for m in self.layout.reverse.matrices if m.matrix.attrs[0] == item.name]
-            if not mine or item.columns is None:
-                continue
-            rows = width(mine[0].matrix)
-            by_gate = {m.matrix.attrs[1]: m for m in mine}
-            first = at[by_gate[item.gates[0]].cotangent] if item.gates[0] in by_gate else -1
-            side_by_side = len(mine) == len(item.gates) == len(by_gate) and all(
-                at[by_gate[g].cotangent] == first + i * rows and by_gate[g].operand is mine[0].operand
-                for i, g in enumerate(item.gates)
-            )
-            if side_by_side and mine[0].matrix.attrs[3] == item.columns and item.name not in self.params:
-                left = self.buffers["D"][:, first : first + rows * len(item.gates)]
-                self.params[item.name] = torch.mm(left.t(), self._operand(mine[0].operand))
-                continue
-            for m in mine:
-                left = self.buffers["D"][:, at[m.cotangent] : at[m.cotangent] + rows]
-                self._block(m.matrix).add_(torch.mm(left.t(), self._operand(m.operand)))
+        for p in self.recipe.products:
+            left = self.buffers["D"][:, p.first : p.first + p.rows]
+            product = torch.mm(left.t(), self._operand(p.operand))
+            if p.matrix is None:
+                self._give(p.parameter, product)
+            else:
+                self._block(p.matrix).add_(product)
 
     def _block(self, matrix: Expr) -> Tensor:
-        _, row, column, _ = self.blocks[matrix]
-        rows, columns = self.layout.step.width(matrix), matrix.attrs[3].bind(dict(self.layout.step.sizes))
+        _, row, column, _ = self.recipe.blocks[matrix]
+        rows, columns = self.layout.step.width(matrix), matrix.attrs[3].bind(self.layout.step.numbers)
         return self._parameter(matrix.attrs[0])[row : row + rows, column : column + columns]
 
     def _operand(self, expr: Expr) -> Tensor:
         """All values of an operand, (rows, width)."""
         start, width = 0, self.layout.step.width(expr)
         while expr.op == "slice":
-            start += expr.attrs[0].bind(dict(self.layout.step.sizes))
+            start += expr.attrs[0].bind(self.layout.step.numbers)
             expr = expr.args[0]
         for store in self.layout.kept:
             if store.expr is expr:
@@ -108,21 +158,16 @@ class Gradients:
         return wide.expand(self.rows.count, width)
 
     def _columns(self) -> None:
-        columns = self.layout.columns
-        if not columns:
-            return
-        row = sum(self.layout.step.width(c.expr) for c in columns)
-        left, x = self.buffers["D"][:, :row], self.rows.to_rows(self.problem.x)
-        W = stacked(self.layout, self.problem)
+        layout, rows = self.layout, self.rows
+        left = self.buffers["D"][:, : self.recipe.columns_row]
         if self.problem.x.requires_grad:
-            self.x = torch.mm(left, W)
-        whole = torch.mm(left.t(), x)
-        name = columns[0].matrices[0].attrs[0]
-        if W.data_ptr() == self.problem.params[name].data_ptr() and name not in self.params:
-            self.params[name] = whole
+            self._add_x(rows.from_rows(torch.mm(left, stacked(layout, self.problem))))
+        whole = torch.mm(left.t(), rows.to_rows(self.problem.x))
+        if layout.matrix is not None:
+            self._give(layout.matrix, whole)
         else:
-            for c in columns:
-                part = whole[c.offset : c.offset + self.layout.step.width(c.expr)]
+            for c in layout.columns:
+                part = whole[c.offset : c.offset + layout.step.width(c.expr)]
                 for matrix in c.matrices:
                     self._block(matrix).add_(part)
         if "db" in self.buffers:
@@ -130,14 +175,16 @@ class Gradients:
 
     def _still(self, total: Tensor) -> None:
         """The gradients of the sums that do not move, handed to their terms."""
+        if self.layout.bias is not None:
+            self._give(self.layout.bias, total)
+            return
         others: list[tuple[Expr, Tensor]] = []
-        for c in self.layout.columns:
-            g = total[c.offset : c.offset + self.layout.step.width(c.expr)]
-            for plus, term in c.still:
-                if term.op == "vector":
-                    self._vector(term).add_(g if plus else -g)
-                else:
-                    others.append((term, g if plus else -g))
+        for term, plus, start, width in self.recipe.still:
+            g = total[start : start + width]
+            if term.op == "vector":
+                self._vector(term).add_(g, alpha=1 if plus else -1)
+            else:
+                others.append((term, g if plus else -g))
         if others:
             self._through(others)
 
@@ -150,20 +197,19 @@ class Gradients:
     def _vectors(self) -> None:
         for name, value in self.buffers.items():
             if name.startswith("dparam:"):
-                self._parameter(name.removeprefix("dparam:")).add_(value.sum(0))
+                self._give(name.removeprefix("dparam:"), value.sum(0))
 
     def _others(self) -> None:
         """Hoisted values that are not linear in the sequence: their gradients by autograd through the reference."""
-        given = dict(zip(self.layout.step.hoisted, self.layout.reverse.hoisted))
         found: list[tuple[Expr, Tensor]] = []
-        offset = sum(self.layout.step.width(c.expr) for c in self.layout.columns)
+        offset = self.recipe.columns_row
         for expr, place in self.layout.other:
-            g = given[expr]
+            g = self.recipe.given[expr]
             if g is None:
                 continue
-            if place.level == "step":
+            if place.level == "step":  # an input
                 width = self.layout.step.width(expr)
-                found.append((expr, self.rows.from_rows(self.buffers["D"][:, offset : offset + width])))
+                self._input(expr.attrs[0], self.rows.from_rows(self.buffers["D"][:, offset : offset + width]))
                 offset += width
             elif expr.op != "vector":
                 value = self.buffers[f"dh:{place.buffer}"]
@@ -171,24 +217,36 @@ class Gradients:
         if found:
             self._through(found)
 
+    def _input(self, name: str, gradient: Tensor) -> None:
+        if name == self.problem.cell.input.name:
+            self._add_x(gradient.clone() if self.x is None else gradient)
+        else:
+            self.extras[name] = gradient.clone()
+
     def _through(self, pairs: list[tuple[Expr, Tensor]]) -> None:
         p = self.problem
-        with torch.enable_grad():
-            leaves = tuple(t.detach().requires_grad_() for t in p.tensors)
-            inner = with_tensors(p, leaves)
-            values = evaluated([expr for expr, _ in pairs], inner)
-            outputs = [values[expr] for expr, _ in pairs]
-            grads = [
-                g.reshape(v.shape) if g.numel() == v.numel() else g.sum_to_size(v.shape) for v, (_, g) in zip(outputs, pairs)
-            ]
-            live = [(v, g) for v, g in zip(outputs, grads) if v.requires_grad]
-            found = torch.autograd.grad([v for v, _ in live], leaves, [g for _, g in live], allow_unused=True)
+        found = with_autograd(partial(self._pulled_back, pairs))
         n, m = len(p.state), len(p.params)
         if found[0] is not None:
-            self.extras["x:"] = self._plus(self.extras.get("x:"), found[0])  # type: ignore[assignment]
+            self._add_x(found[0])
         for name, g in zip(p.params, found[1 + n : 1 + n + m]):
             if g is not None:
                 self._parameter(name).add_(g)
         for name, g in zip(p.extras, found[1 + n + m :]):
             if g is not None:
-                self.extras[name] = self._plus(self.extras.get(name), g)  # type: ignore[assignment]
+                self.extras[name] = self.extras[name] + g if name in self.extras else g
+
+    def _pulled_back(self, pairs: list[tuple[Expr, Tensor]]) -> tuple[Tensor | None, ...]:
+        """The gradients of `Problem.tensors` through hoisted values, from the values' own."""
+        with torch.enable_grad():
+            leaves = tuple(t.detach().requires_grad_() for t in self.problem.tensors)
+            values = evaluated([expr for expr, _ in pairs], with_tensors(self.problem, leaves))
+            # as one number: with gradients given, torch.autograd.grad imports a third of a second's worth of modules
+            total = sum_of([(values[expr] * _like(values[expr], g)).sum() for expr, g in pairs])
+            if not total.requires_grad:
+                return (None,) * len(leaves)
+            return torch.autograd.grad(total, leaves, allow_unused=True)
+
+
+def _like(value: Tensor, g: Tensor) -> Tensor:
+    return g.reshape(value.shape) if g.numel() == value.numel() else g.sum_to_size(value.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from rondeau.engine.differentiate import Reverse, cotangent, differentiate
 from rondeau.engine.normalise import Step, levels_of
@@ -42,6 +43,37 @@ class Layout:
     back_stores: tuple[Store, ...]
     cotangents: tuple[tuple[Expr, int], ...]
     buffers: tuple[tuple[str, str, int], ...]
+
+    @cached_property
+    def matrix(self) -> str | None:
+        """The parameter that the columns' matrices, one below another, are; None when they are no single one."""
+        names = {m.attrs[0] for column in self.columns for m in column.matrices}
+        if len(names) != 1 or any(len(column.matrices) != 1 for column in self.columns):
+            return None
+        item = self.step.cell.parameter(next(iter(names)))
+        gates = tuple(column.matrices[0].attrs[1] for column in self.columns)
+        return item.name if gates == item.gates and self.columns[0].matrices[0].attrs[3] == item.columns else None
+
+    @cached_property
+    def bias(self) -> str | None:
+        """The parameter that is the columns' still part; None when it is no single one."""
+        terms = [column.still[0] for column in self.columns if len(column.still) == 1]
+        if len(terms) != len(self.columns) or not all(plus and term.op == "vector" for plus, term in terms):
+            return None
+        names = {term.attrs[0] for _, term in terms}
+        item = self.step.cell.parameter(terms[0][1].attrs[0]) if len(names) == 1 else None
+        return item.name if item is not None and tuple(term.attrs[1] for _, term in terms) == item.gates else None
+
+    @cached_property
+    def rows(self) -> dict[str, tuple[str, int]]:
+        """The level and the row of each buffer."""
+        return {name: (level, row) for name, level, row in self.buffers}
+
+    @cached_property
+    def operands(self) -> set[str]:
+        """The buffers of hoisted values that the gradients of matrices are products with."""
+        bases = {_base(product.operand) for product in self.reverse.matrices}
+        return {place.buffer for expr, place in self.loads if expr in bases}
 
 
 def arrange(step: Step, clip: float | None = None) -> Layout:
@@ -114,7 +146,7 @@ class _Arranger:
         )  # fmt: skip
 
     def _state_width(self, index: int) -> int:
-        return self.step.cell.states[index].width.bind(dict(self.step.sizes))
+        return self.step.cell.states[index].width.bind(self.step.numbers)
 
     def _wide(self, expr: Expr, index: int) -> Expr:
         """A scalar next value stretched to the width of its state."""

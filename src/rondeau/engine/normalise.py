@@ -1,19 +1,21 @@
 """`normalise`: a cell's step in primitive ops with numbers for widths, sums regrouped so that what can leave the loop does.
 
-Each expression has a level: ``const`` (parameters and numbers), ``slot`` (fixed for a sequence), ``step`` (changes with
-time, but not through a state) and ``state``. Below ``state`` nothing has to stay in the loop. The internal op ``products``
-is a sum of products that share an accumulator.
+Each expression has a level: ``const`` (parameters and numbers), ``slot`` (fixed for a sequence), ``step`` (inputs, and sums
+of products of matrices with the sequence, all steps of which are one large product) and ``state``, the rest. Below ``state``
+everything leaves the loop. What changes with time but is no such sum stays in it, where it costs no pass over memory. The
+internal op ``products`` is a sum of products that share an accumulator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
 from rondeau.ir.expressions import Expr, constant, node, postorder
-from rondeau.ir.ops import apply, features
+from rondeau.ir.ops import OPS, apply, features, spread
 from rondeau.ir.rewrite import primitive, rewrite
 from rondeau.ir.widths import Width
 
@@ -43,7 +45,12 @@ class Step:
 
     def width(self, expr: Expr) -> int:
         """The number of features of an expression."""
-        return expr.width.bind(dict(self.sizes))
+        return expr.width.bind(self.numbers)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The sizes by name."""
+        return dict(self.sizes)
 
 
 def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), trace: Iterable[str] = ()) -> Step:
@@ -51,13 +58,14 @@ def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), t
     their means. ``trace`` names the values to hand out."""
     known = dict(sizes)
     supplied = frozenset(given)
-    missing = {item.symbol: constant(item.expected) for item in cell.masks if item.name not in supplied}
+    missing = {item.symbol: spread(constant(item.expected), item.width) for item in cell.masks if item.name not in supplied}
     roots = [*cell.roots, *(cell.value(name) for name in trace)]
-    bare = rewrite(roots, lambda e: _bound(missing.get(e, e), known))
+    bare = rewrite(roots, missing.get)
     expanded = primitive(bare[root] for root in roots)
-    levels = levels_of([expanded[bare[root]] for root in roots], cell)
-    flat = rewrite([expanded[bare[root]] for root in roots], lambda e: _split_product(e, known))
-    placed = [flat[expanded[bare[root]]] for root in roots]
+    bound = rewrite([expanded[bare[root]] for root in roots], lambda e: _bound(e, known))
+    settled = [bound[expanded[bare[root]]] for root in roots]
+    flat = rewrite(settled, lambda e: _split_product(e, known))
+    placed = [flat[root] for root in settled]
     levels = levels_of(placed, cell)
     new = regroup(placed, levels)
     results = [new[root] for root in placed]
@@ -69,9 +77,19 @@ def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), t
 
 
 def _bound(expr: Expr, sizes: Mapping[str, int]) -> Expr:
+    """Sizes become numbers, and a number that was spread over the features stays one through pointwise ops and ranges."""
     if expr.op == "size":
         return constant(expr.attrs[0].bind(sizes))
+    if expr.op == "slice" and expr.args[0].op == "spread":
+        return spread(expr.args[0].args[0], expr.width)
+    if expr.op in OPS and OPS[expr.op].kind == "pointwise" and any(_is_number(arg) for arg in expr.args):
+        plain = apply(expr.op, *(arg.args[0] if _is_number(arg) else arg for arg in expr.args))
+        return plain if plain.width == expr.width else spread(plain, expr.width)
     return expr
+
+
+def _is_number(expr: Expr) -> bool:
+    return expr.op == "spread" and expr.args[0].op == "constant"
 
 
 def levels_of(roots: Iterable[Expr], cell: Cell) -> dict[Expr, str]:
@@ -79,13 +97,24 @@ def levels_of(roots: Iterable[Expr], cell: Cell) -> dict[Expr, str]:
     inputs: dict[Expr, Input] = {item.symbol: item for item in cell.inputs}
     found: dict[Expr, str] = {}
     for expr in postorder(roots):
-        if expr.op == "state":
+        if expr.op in ("state", "products"):
             found[expr] = "state"
         elif expr in inputs:
             found[expr] = "step" if inputs[expr].per == "step" else "slot"
         else:
-            found[expr] = max((found[arg] for arg in expr.args), key=LEVELS.index, default="const")
+            highest = max((found[arg] for arg in expr.args), key=LEVELS.index, default="const")
+            found[expr] = "state" if highest == "step" and not _linear(expr, cell.input.symbol, found) else highest
     return found
+
+
+def _linear(expr: Expr, x: Expr, levels: Mapping[Expr, str]) -> bool:
+    """Whether a value that changes with time is a sum of products of matrices with ``x`` and of constants."""
+    if expr.op == "matmul":
+        return expr.args[1] is x
+    if expr.op not in ("add", "sub") or (expr.op == "sub" and levels[expr.args[1]] != "const"):
+        return False
+    wide = all(levels[arg] == "step" or arg.width == expr.width for arg in expr.args)
+    return wide and all(levels[arg] == "const" or (levels[arg] == "step" and arg.op != "input") for arg in expr.args)
 
 
 def frontier(roots: Iterable[Expr], levels: Mapping[Expr, str]) -> tuple[Expr, ...]:
@@ -151,13 +180,18 @@ def _terms(expr: Expr, plus: bool, uses: Mapping[Expr, int], levels: Mapping[Exp
 
 def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mapping[Expr, Expr]) -> Expr:
     pieces: list[Term] = []
-    still: dict[str, list[Term]] = {"const": [], "slot": [], "step": []}
+    still: dict[tuple[str, bool], list[Term]] = {}
     for sign, expr in terms:
         if levels[expr] != "state":
-            still[levels[expr]].append((sign, expr))
-    if still["const"] and (still["step"] or still["slot"]):
-        still["step" if still["step"] else "slot"] += still.pop("const")
-    pieces += [(True, _plain_sum(group)) for group in still.values() if group]
+            apart = levels[expr] == "step" and (not sign or expr.op == "input")  # a column is a sum of products
+            still.setdefault((levels[expr], apart), []).append((sign, expr))
+    fixed = [term for term in still.get(("const", False), []) if term[1].width == width]
+    home = next((key for key in (("step", False), ("slot", False)) if key in still), None)
+    if home is not None and fixed:
+        still[home] += fixed
+        still["const", False] = [term for term in still["const", False] if term not in fixed]
+    for (_, apart), kin in still.items():
+        pieces += kin if apart else [(True, _plain_sum(kin))] if kin else []
     moving = [(sign, expr) for sign, expr in terms if levels[expr] == "state"]
     for wanted in (True, False):
         group = [e for sign, e in moving if sign == wanted and e.op in ("matmul", "matmul_t")]

@@ -143,10 +143,10 @@ def _states(cell: Cell, state: States | Tensor | None) -> States:
 
 def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, extras: Extras) -> Mapping[str, int]:
     """The named sizes, read off the shapes."""
-    known = [(item.name, tuple(params[item.name].shape)) for item in cell.parameters]
-    known += [(item.name, tuple(value.shape)[-1:]) for item, value in zip(cell.states, state)]
-    known += [(name, tuple(value.shape)[-1:]) for name, value in extras.items()]
-    return _solved(cell, x.shape[-1], tuple(known))
+    known = [(item.name, tuple(map(int, params[item.name].shape))) for item in cell.parameters]  # int: a shape may be a symbol
+    known += [(item.name, tuple(map(int, value.shape[-1:]))) for item, value in zip(cell.states, state)]
+    known += [(name, tuple(map(int, value.shape[-1:]))) for name, value in extras.items()]
+    return _solved(cell, int(x.shape[-1]), tuple(known))
 
 
 @lru_cache(maxsize=1024)

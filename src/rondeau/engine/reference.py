@@ -74,7 +74,7 @@ class _Frame:
             new = [self._wide(values[expr], old.shape[-1]) for expr, old in zip(following, state)]
             if live is not None:
                 row = [torch.where(live[t], value, torch.zeros_like(value)) for value in row]
-                new = [torch.where(live[t], value, old) for value, old in zip(new, before)]
+                new = [torch.where(live[t], value, old) for value, old in zip(new, state)]  # past its end nothing is clipped
             state = tuple(new)
             rows.append(row)
         return rows, state

@@ -1,8 +1,8 @@
 """`Rows`: how the pairs of sequence and time of a batch become the rows that a kernel walks along.
 
 Without lengths the rows are the batch as it lies in memory, sequence by sequence or step by step, so nothing is copied. With
-lengths only the steps that count become rows, packed part by part and step by step, longest sequence first, so that the work
-is that of the sum of the lengths.
+lengths only the steps that count become rows, packed step by step, longest sequence first, so that the work is that of the
+sum of the lengths. How many parts the batch is cut into changes nothing in the order of the rows.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.problem import Problem
-from rondeau.engine.threads import parts as parts_for
 
 
 @dataclass
 class Rows:
-    """The rows of one run. ``table`` holds, for each part, its first slot and the addresses of ``counts`` and ``starts``."""
+    """The rows of one run, for ``parts`` threads of their own or one ``team`` that shares all.
+
+    ``table`` holds, for each part, its first slot and the addresses of ``counts`` and ``starts``.
+    """
 
     batch: int
     time: int
@@ -28,12 +30,16 @@ class Rows:
     steps: int
     stride: int
     parts: int
+    team: int
     table: np.ndarray
     owners: tuple[np.ndarray, ...]
     time_major: bool = False
     order: Tensor | None = None  # slot -> sequence
     source: Tensor | None = None  # row -> sequence * time + step
     slots: Tensor | None = None  # row -> slot
+
+    def __post_init__(self) -> None:
+        self.address = self.table.ctypes.data
 
     def to_rows(self, value: Tensor) -> Tensor:
         """(batch, time, width) as (rows, width), without a copy where it lies so already."""
@@ -83,52 +89,46 @@ class Rows:
         return self.to_rows(value.expand(self.batch, self.time, width))
 
 
-def rows_of(problem: Problem) -> Rows:
-    """The rows of a problem."""
-    x, parts = problem.x, parts_for(problem.batch)
+def rows_of(problem: Problem, parts: int, team: int) -> Rows:
+    """The rows of a problem for so many threads."""
+    x = problem.x
     if problem.lengths is not None:
-        return _ragged(problem.batch, problem.time, problem.lengths, problem.reverse, parts)
+        return _ragged(problem.batch, problem.time, problem.lengths, problem.reverse, parts, team)
     time_major = not x.is_contiguous() and x.transpose(0, 1).is_contiguous()
-    return _dense(problem.batch, problem.time, problem.reverse, parts, time_major)
+    return dense(problem.batch, problem.time, problem.reverse, parts, team, time_major)
 
 
 @lru_cache(maxsize=64)
-def _dense(batch: int, time: int, reverse: bool, parts: int, time_major: bool) -> Rows:
-    cuts = [batch * k // parts for k in range(parts + 1)]
+def dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> Rows:
+    """The rows of a batch whose sequences are all ``time`` steps long."""
     steps = np.arange(time, dtype=np.int64)
     steps = steps[::-1] if reverse else steps
-    owners: list[np.ndarray] = []
-    table = np.empty((parts, 3), dtype=np.int64)
-    for k, (low, high) in enumerate(zip(cuts, cuts[1:])):
-        counts = np.full(time, high - low, dtype=np.int64)
-        starts = np.ascontiguousarray(steps * batch + low if time_major else steps + low * time)
-        owners += [counts, starts]
-        table[k] = low, counts.ctypes.data, starts.ctypes.data
-    stride = 1 if time_major else time
-    return Rows(batch, time, batch * time, time, stride, parts, table, tuple(owners), time_major)
+    cuts = [batch * k // parts for k in range(parts + 1)]
+    counts = [np.full(time, high - low, dtype=np.int64) for low, high in zip(cuts, cuts[1:])]
+    starts = [np.ascontiguousarray(steps * batch + low if time_major else steps + low * time) for low in cuts[:-1]]
+    table, owners = _table(cuts, counts, starts)
+    return Rows(batch, time, batch * time, time, 1 if time_major else time, parts, team, table, owners, time_major)
 
 
-def _ragged(batch: int, time: int, lengths: Tensor, reverse: bool, parts: int) -> Rows:
-    all_lengths = lengths.numpy()
-    ranked = np.argsort(-all_lengths, kind="stable")
-    shares = [ranked[k::parts] for k in range(parts)]
-    table = np.empty((parts, 3), dtype=np.int64)
-    owners: list[np.ndarray] = []
-    sources, slots, first_slot, first_row = [], [], 0, 0
-    longest = int(all_lengths.max(initial=0))
-    for k, share in enumerate(shares):
-        own = all_lengths[share]
-        alive = own[None, :] > np.arange(longest)[:, None]
-        step, slot = np.nonzero(alive)
-        counts = np.ascontiguousarray(alive.sum(1), dtype=np.int64)
-        starts = np.ascontiguousarray(first_row + np.cumsum(counts) - counts)
-        at = own[slot] - 1 - step if reverse else step
-        sources.append(share[slot] * time + at)
-        slots.append(slot + first_slot)
-        owners += [counts, starts]
-        table[k] = first_slot, counts.ctypes.data, starts.ctypes.data
-        first_slot += len(share)
-        first_row += len(step)
-    order = torch.from_numpy(np.concatenate(shares))
-    source, owner = torch.from_numpy(np.concatenate(sources)), torch.from_numpy(np.concatenate(slots))
-    return Rows(batch, time, first_row, longest, 1, parts, table, tuple(owners), False, order, source, owner)
+def _ragged(batch: int, time: int, lengths: Tensor, reverse: bool, parts: int, team: int) -> Rows:
+    order = np.argsort(-lengths.numpy(), kind="stable")
+    own = lengths.numpy()[order]
+    longest, total = int(own[0]), int(own.sum())
+    alive = (own[None, :] > np.arange(longest)[:, None]).sum(1, dtype=np.int64)
+    first = np.cumsum(alive) - alive
+    step = np.repeat(np.arange(longest), alive)
+    slot = np.arange(total) - first[step]
+    at = own[slot] - 1 - step if reverse else step
+    # parts of about as many steps
+    cuts = [0, *(int(k) for k in np.searchsorted(np.cumsum(own), [total * k / parts for k in range(1, parts)]) + 1), batch]
+    counts = [np.clip(alive - low, 0, high - low) for low, high in zip(cuts, cuts[1:])]
+    table, owners = _table(cuts, counts, [first + low for low in cuts[:-1]])
+    source = torch.from_numpy(order[slot] * time + at)
+    index = torch.from_numpy(order), source, torch.from_numpy(slot)
+    return Rows(batch, time, total, longest, 1, parts, team, table, owners, False, *index)
+
+
+def _table(cuts: list[int], counts: list[np.ndarray], starts: list[np.ndarray]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """The words for each part, and the arrays that they point to."""
+    words = [(low, c.ctypes.data, s.ctypes.data) for low, c, s in zip(cuts, counts, starts)]
+    return np.array(words, dtype=np.int64), (*counts, *starts)

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from rondeau.engine import compiled, fused, reference
+from rondeau.engine import compiled, fused, operator, reference
 from rondeau.engine.problem import Extras, Problem, States, pose
+from rondeau.engine.segments import in_segments
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 
@@ -43,6 +44,7 @@ def scan(
     masks: Extras | None = None,
     clip: float | None = None,
     trace: Sequence[str] = (),
+    segment: int | str | None = None,
     backend: str = "auto",
 ) -> Any:
     """Runs a cell over a batch of sequences.
@@ -62,6 +64,8 @@ def scan(
         masks: values of the cell's masks by name, in the same shapes; a mask that is not given stands for its mean.
         clip: bounds each element of the gradient that flows back through the states, at every step.
         trace: names of values to hand out at every step.
+        segment: keeps for the backward pass only the states every so many steps, and computes the rest again; with ``auto``
+            memory grows with the square root of the length. Recorded programs (``torch.compile``) leave it out of account.
         backend: ``auto``, or the name of one of `BACKENDS`.
 
     Returns:
@@ -79,11 +83,35 @@ def scan(
         >>> y.shape, gates["f"].shape
         (torch.Size([1, 4, 2]), torch.Size([1, 4, 2]))
     """
+    if isinstance(x, Tensor) and operator.recording(x):
+        return _recorded(cell, params, x, state, lengths, context, masks, clip, trace, reverse)
     problem = pose(
         cell, params, x, state, lengths=lengths, reverse=reverse, context=context, masks=masks, clip=clip, trace=trace
     )
-    y, last, traces = choose(problem, backend).run(problem)
+    run = choose(problem, backend).run
+    y, last, traces = run(problem) if segment is None else in_segments(run, segment)(problem)
     return (y, last, traces) if problem.trace else (y, last)
+
+
+def _recorded(
+    cell: Cell,
+    params: Mapping[str, Tensor],
+    x: Tensor,
+    state: States | Tensor | None,
+    lengths: Tensor | Sequence[int] | None,
+    context: Tensor | Extras | None,
+    masks: Extras | None,
+    clip: float | None,
+    trace: Sequence[str],
+    reverse: bool,
+) -> Any:
+    """The run as one operator; its arguments are checked when it runs, or when its fake kernel does."""
+    given = (state,) if isinstance(state, Tensor) else state
+    extras = {cell.contexts[0].name: context} if isinstance(context, Tensor) else dict(context or {})
+    extras.update(masks or {})
+    names = (trace,) if isinstance(trace, str) else tuple(trace)
+    y, last, traces = operator.run(cell, params, x, given, lengths, extras, (clip, names, reverse))
+    return (y, last, traces) if names else (y, last)
 
 
 def step(

@@ -185,10 +185,10 @@ class _Builder:
 
     def _keep(self, expr: Expr) -> list[tuple[Expr, int, int]]:
         """Makes ``expr`` lie in a buffer, and asks for its computation at home."""
-        if expr.op == "spread":
-            expr = expr.args[0]
         if self._direct(expr) is not None or not expr.args:
             return []
+        if expr.op in REDUCTIONS:
+            return self._keep_reduction(expr)
         if expr not in self.kept:
             self.kept[expr] = self._scratch(self.width(expr))
         if expr not in self.wanted:
@@ -310,7 +310,7 @@ class _Builder:
         copies: list[tuple[Place, Place, int]] = []
         blocks = list(plan.blocks)
         scratch = dict(plan.scratch)
-        for buffer in {s.place.buffer for b in blocks for s in b.stores if s.place.buffer.startswith("state")}:
+        for buffer in sorted({s.place.buffer for b in blocks for s in b.stores if s.place.buffer.startswith("state")}):
             if not _unsafe(buffer, blocks):
                 continue
             row = next(s.place.row for b in blocks for s in b.stores if s.place.buffer == buffer)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from rondeau.engine import reference
 from rondeau.engine.problem import Problem
+
+Result = TypeVar("Result")
 
 
 def differentiable_twice(problem: Problem, outputs: Callable[[Problem], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
@@ -26,6 +29,15 @@ def with_tensors(problem: Problem, tensors: tuple[Tensor, ...]) -> Problem:
     x, state, rest = tensors[0], tensors[1 : 1 + n], tensors[1 + n :]
     params, extras = dict(zip(problem.params, rest[:m])), dict(zip(problem.extras, rest[m:]))
     return replace(problem, x=x, state=state, params=params, extras=extras)
+
+
+def with_autograd(function: Callable[[], Result]) -> Result:
+    """What a function returns that records derivatives; inside an operator this thread cannot, so there another does."""
+    with torch.enable_grad():
+        if torch.empty(0, requires_grad=True).clone().requires_grad:
+            return function()
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
 
 
 class _Twice(torch.autograd.Function):

@@ -273,6 +273,8 @@ def features(value: Expr, part: object) -> Expr:
         raise CellError("a weight has no features to take a range of; take the range of the vector")
     if start == Width.of(0) and stop == value.width:
         return value
+    if value.op == "spread":
+        return spread(value.args[0], stop - start)
     return node("slice", (value,), (start, stop), stop - start)
 
 

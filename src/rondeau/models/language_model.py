@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from rondeau.cells import get
-from rondeau.data import Tokenizer
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 from rondeau.nn import Recurrent, Stack
@@ -123,86 +120,3 @@ def detached(state: Any) -> Any:
     if isinstance(state, Tensor):
         return state.detach()
     return tuple(detached(part) for part in state)
-
-
-def generate(
-    model: LanguageModel,
-    prompt: Tensor,
-    length: int,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    generator: torch.Generator | None = None,
-) -> Iterator[int]:
-    """Tokens that the model writes after ``prompt`` (tokens,), one after another.
-
-    Args:
-        model: a trained model.
-        prompt: at least one token.
-        length: how many tokens to write.
-        temperature: divides the logits; 0 takes the most likely token always.
-        top_k: only the k most likely tokens take part.
-        top_p: only the most likely tokens that together have at least this probability take part.
-        generator: the source of randomness.
-
-    Raises:
-        InputError: a setting out of range.
-    """
-    _check_sampling(length, temperature, top_k, top_p)
-    if prompt.dim() != 1 or not len(prompt):
-        raise InputError("the prompt is a row of at least one token")
-    return _written(model, prompt, length, temperature, top_k, top_p, generator)
-
-
-def _written(
-    model: LanguageModel,
-    prompt: Tensor,
-    length: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    generator: torch.Generator | None,
-) -> Iterator[int]:
-    training = model.training
-    model.eval()
-    with torch.inference_mode():
-        logits, state = model(prompt[None])
-        for _ in range(length):
-            token = choose(logits[0, -1], temperature, top_k, top_p, generator)
-            yield token
-            logits, state = model(torch.tensor([[token]]), state)
-    model.train(training)
-
-
-def beginning(tokenizer: Tokenizer) -> Tensor:
-    """What to begin with when there is no prompt: a new line, or the first token where the text had no lines."""
-    return torch.zeros(1, dtype=torch.int64) if tokenizer.unknowns("\n") else tokenizer.encode("\n")
-
-
-def choose(
-    logits: Tensor, temperature: float, top_k: int | None, top_p: float | None, generator: torch.Generator | None = None
-) -> int:
-    """One token from logits (vocabulary,)."""
-    if temperature == 0:
-        return int(logits.argmax())
-    logits = logits.double() / temperature
-    if top_k is not None and top_k < len(logits):
-        logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
-    p = logits.softmax(-1)
-    if top_p is not None:
-        ranked, order = p.sort(descending=True)
-        outside = ranked.cumsum(-1) - ranked >= top_p
-        p = p.index_fill(0, order[outside], 0.0)
-    return int(torch.multinomial(p, 1, generator=generator))
-
-
-def _check_sampling(length: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if length < 1:
-        raise InputError(f"length is the number of tokens to write, at least 1, not {length}")
-    if not 0 <= temperature < float("inf"):
-        raise InputError(f"temperature is 0 (always the most likely) or a positive number, not {temperature}")
-    if top_k is not None and top_k < 1:
-        raise InputError(f"top-k is at least 1, not {top_k}")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise InputError(f"top-p lies above 0 and up to 1, not {top_p}")

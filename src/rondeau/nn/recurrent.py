@@ -30,6 +30,7 @@ class Recurrent(nn.Module):
         reverse: whether time runs backward.
         initial: the state that a sequence starts with: ``zeros``, ``learned`` (a parameter), or ``normal`` (drawn anew).
         clip: bounds each element of the gradient that flows back through the states, at every step; may be set later.
+        segment: as for `rondeau.scan`: less memory for long sequences, for a second forward run.
         backend: as for `rondeau.scan`.
         sizes: the cell's other sizes by name, such as ``projection=64``.
 
@@ -52,6 +53,7 @@ class Recurrent(nn.Module):
         reverse: bool = False,
         initial: str = "zeros",
         clip: float | None = None,
+        segment: int | str | None = None,
         backend: str = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -63,7 +65,7 @@ class Recurrent(nn.Module):
         if initial not in ("zeros", "learned", "normal"):
             raise InputError(f"initial is zeros, learned or normal, not {initial!r}")
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.reverse, self.initial, self.clip, self.backend = reverse, initial, clip, backend
+        self.reverse, self.initial, self.clip, self.segment, self.backend = reverse, initial, clip, segment, backend
         for item in self.cell.parameters:
             value = draw(item, self.sizes, dtype=dtype).to(device=device)
             self.register_parameter(_attribute(item.name), nn.Parameter(value))
@@ -86,7 +88,8 @@ class Recurrent(nn.Module):
         """The states that ``batch`` sequences start with, each (batch, width)."""
         if self.initial == "learned":
             return tuple(value.expand(batch, -1) for value in self.start)
-        like = next(self.parameters(), torch.empty(0))
+        first = next(self.parameters(), None)
+        like = torch.empty(0) if first is None else first
         states = self.cell.states
         zeros = tuple(like.new_zeros(batch, state.width.bind(self.sizes)) for state in states)
         if self.initial == "zeros":
@@ -107,6 +110,8 @@ class Recurrent(nn.Module):
         For time-major data give ``x.transpose(0, 1)``: no copy is made.
         """
         sound = isinstance(x, Tensor) and x.dim() == 3  # else scan says what is wrong
+        if sound and torch.is_autocast_enabled(x.device.type):
+            x, state, context = (_in_type(value, self._type(x)) for value in (x, state, context))
         if state is None and sound:
             state = self.initial_state(x.shape[0])
         return scan(
@@ -120,6 +125,7 @@ class Recurrent(nn.Module):
             masks=self._masks(x, x.shape[:2]) if sound else None,
             clip=self.clip,
             trace=trace,
+            segment=self.segment,
             backend=self.backend,
         )
 
@@ -132,6 +138,10 @@ class Recurrent(nn.Module):
         masks = self._masks(x, (x.shape[0], 1)) if sound else {}
         flat = {name: m.squeeze(1) if m.dim() == 3 else m for name, m in masks.items()}
         return step(self.cell, self.params, x, given, context=context, masks=flat, backend=self.backend)
+
+    def _type(self, x: Tensor) -> torch.dtype:
+        """The type that the layer computes in, also under autocast, which lowers the types of what comes in."""
+        return next((parameter.dtype for parameter in self.parameters()), x.dtype)
 
     def _masks(self, x: Tensor, lead: Sequence[int]) -> dict[str, Tensor]:
         if not self.training or not self.cell.masks:
@@ -150,9 +160,22 @@ class Recurrent(nn.Module):
         return ", ".join(parts + ([f"clip={self.clip}"] if self.clip is not None else []))
 
 
+def _in_type(value: Any, dtype: torch.dtype) -> Any:
+    """Tensors, alone or in a tuple or mapping, in another type."""
+    if isinstance(value, Tensor):
+        return value.to(dtype)
+    if isinstance(value, Mapping):
+        return {name: _in_type(item, dtype) for name, item in value.items()}
+    return tuple(_in_type(item, dtype) for item in value) if isinstance(value, (tuple, list)) else value
+
+
 def _attribute(name: str) -> str:
     """A parameter's name on the module; one that a module has already gets an underscore."""
-    return f"{name}_" if hasattr(nn.Module, name) or name in ("cell", "sizes", "clip", "start", "initial", "params") else name
+    return (
+        f"{name}_"
+        if hasattr(nn.Module, name) or name in ("cell", "sizes", "clip", "segment", "start", "initial", "params")
+        else name
+    )
 
 
 def _sizes(cell: Cell, input_size: int, hidden_size: int, others: dict[str, int]) -> dict[str, int]:

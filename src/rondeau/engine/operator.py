@@ -1,0 +1,221 @@
+"""The scan as an operator of PyTorch, ``rondeau::scan``, for whatever records operators: ``torch.compile``, ``torch.export``,
+fake tensors, dispatch modes. A plain call does not go through it, since dispatch would cost more than a short run.
+
+Its first argument is the case as JSON: the cell and the options, so that an exported program says all that it needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rondeau.engine import compiled, fused, reference
+from rondeau.engine.frame import Frame
+from rondeau.engine.hoist import others
+from rondeau.engine.problem import Extras, Problem, States, pose
+from rondeau.engine.program import Kept, frames_of, program_of
+from rondeau.engine.twice import gradients_of, with_autograd, with_tensors
+from rondeau.ir.cell import Cell
+from rondeau.ir.serialise import from_json, to_json
+
+INPUTS = "str case, Tensor x, Tensor[] state, Tensor[] params, Tensor[] extras, Tensor? lengths"
+
+
+class Case(NamedTuple):
+    """What a run is but for its tensors."""
+
+    cell: Cell
+    extras: tuple[str, ...]
+    trace: tuple[str, ...]
+    clip: float | None
+    reverse: bool
+
+
+def recording(x: Tensor) -> bool:
+    """Whether something looks on that must see an operator."""
+    kind = type(x)
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or (kind is not Tensor and kind.__torch_dispatch__ is not Tensor.__torch_dispatch__)
+    )
+
+
+def run(
+    cell: Cell,
+    params: Extras,
+    x: Tensor,
+    state: States | None,
+    lengths: Tensor | Sequence[int] | None,
+    extras: Extras,
+    options: tuple[float | None, tuple[str, ...], bool],
+) -> tuple[Tensor, States, dict[str, Tensor]]:
+    """As `rondeau.engine.reference.run`, through the operator. ``options`` are clip, trace and reverse."""
+    clip, trace, reverse = options
+    names = [item.name for item in cell.inputs[1:] if item.name in extras]
+    case = _written(cell, tuple(names), trace, clip, reverse)
+    weights = [params[item.name] for item in cell.parameters]
+    more = [extras[name] for name in names]
+    given = list(state) if state is not None else _zeros(cell, weights, x, more)
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *given, *weights, *more))
+    counts = lengths if lengths is None or isinstance(lengths, Tensor) else torch.tensor(list(lengths))
+    outputs = torch.ops.rondeau.scan(case, x, given, weights, more, counts, keep)
+    n = len(given)
+    return outputs[0], tuple(outputs[1 : 1 + n]), dict(zip(trace, outputs[1 + n :]))
+
+
+def _zeros(cell: Cell, weights: list[Tensor], x: Tensor, extras: list[Tensor]) -> list[Tensor]:
+    shapes = tuple(tuple(w.shape) for w in weights), tuple(e.shape[-1] for e in extras)
+    return [x.new_zeros(x.shape[0], width) for width in _widths(cell, x.shape[-1], *shapes)]
+
+
+def _constant(function: Any) -> Any:
+    """Lets torch.compile take what a function of constants returns for a constant, as torch.compiler.assume_constant_result
+    does, but without importing the compiler."""
+    function._dynamo_marked_constant = True
+    return function
+
+
+@_constant
+def _written(cell: Cell, extras: tuple[str, ...], trace: tuple[str, ...], clip: float | None, reverse: bool) -> str:
+    return json.dumps({"cell": to_json(cell), "extras": extras, "trace": trace, "clip": clip, "reverse": reverse})
+
+
+@_constant
+def _widths(cell: Cell, input: int, weights: tuple[tuple[int, ...], ...], extras: tuple[int, ...]) -> tuple[int, ...]:
+    """The widths of the states, from the shapes of the parameters."""
+    params = {p.name: torch.empty(shape, device="meta") for p, shape in zip(cell.parameters, weights)}
+    names = [item.name for item in cell.contexts]
+    context = {name: torch.empty(0, width, device="meta") for name, width in zip(names, extras)}
+    moving = {item.name for item in cell.contexts if item.per == "step"}
+    context = {name: value.unsqueeze(1) if name in moving else value for name, value in context.items()}
+    problem = pose(cell, params, torch.empty(0, 1, input, device="meta"), context=context)
+    return tuple(value.shape[-1] for value in problem.state)
+
+
+@lru_cache(maxsize=256)
+def _read(case: str) -> Case:
+    found = json.loads(case)
+    return Case(from_json(found["cell"]), tuple(found["extras"]), tuple(found["trace"]), found["clip"], bool(found["reverse"]))
+
+
+def _problem(
+    case: str, x: Tensor, state: list[Tensor], params: list[Tensor], extras: list[Tensor], lengths: Tensor | None
+) -> Problem:
+    cell, names, trace, clip, reverse = _read(case)
+    given = dict(zip(names, extras))
+    masks = {item.name: given[item.name] for item in cell.masks if item.name in given}
+    context = {name: value for name, value in given.items() if name not in masks}
+    weights = {item.name: value for item, value in zip(cell.parameters, params)}
+    return pose(
+        cell,
+        weights,
+        x,
+        tuple(state),
+        lengths=lengths,
+        reverse=reverse,
+        context=context,
+        masks=masks,
+        clip=clip,
+        trace=trace,
+    )
+
+
+def _compiles(problem: Problem) -> bool:
+    """Whether kernels run the problem; also answers for fake tensors, whose batch may be a symbol."""
+    return problem.x.device.type == "cpu" and compiled.refusal(problem) is None
+
+
+def _plain(problem: Problem) -> reference.Result:
+    """A run without kernels of ours."""
+    return (reference if fused.refusal(problem) is not None else fused).run(problem)
+
+
+@torch.library.custom_op("rondeau::scan", mutates_args=(), schema=f"({INPUTS}, bool keep) -> Tensor[]")
+def _scan(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
+    problem = _problem(case, x, state, params, extras, lengths)
+    memory = x.new_empty(_kept(problem, keep))
+    if _compiles(problem):
+        outputs, _ = program_of(problem).forward(problem, memory if keep else None, keep)
+        if keep:
+            _lasting(problem).clear(memory)  # an operator's results are the same each time, in every number
+    else:
+        y, last, traces = _plain(problem)
+        outputs = [y, *(value.clone() for value in last), *traces.values()]
+    return [*(value.contiguous() for value in outputs), memory]
+
+
+def _lasting(problem: Problem) -> Frame:
+    program = program_of(problem)
+    rows = program.rows(problem)
+    return frames_of(program, "train", rows.count, rows.batch, rows.parts).lasting
+
+
+def _kept(problem: Problem, keep: bool) -> int:
+    # the same for single sequences; a fake batch is not to be compared with the number of threads
+    return program_of(problem, False).bound(problem.batch, problem.time) if keep and _compiles(problem) else 0
+
+
+@torch.library.register_fake("rondeau::scan")
+def _fake(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
+    problem = _problem(case, x, state, params, extras, None)
+    lead, width = (x.shape[0], x.shape[1]), problem.sizes
+    cell = problem.cell
+    y = x.new_empty(*lead, cell.output.width.bind(width))
+    last = [x.new_empty(value.shape) for value in state]
+    traces = [x.new_empty(*lead, cell.value(name).width.bind(width)) for name in problem.trace]
+    return [y, *last, *traces, x.new_empty(_kept(problem, keep))]
+
+
+@torch.library.custom_op(
+    "rondeau::scan_backward", mutates_args=(), schema=f"({INPUTS}, Tensor memory, Tensor?[] gradients) -> Tensor[]"
+)
+def _scan_backward(
+    case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, memory: Tensor, gradients: Any
+) -> list[Tensor]:
+    problem = _problem(case, x, state, params, extras, lengths)
+    leaves = tuple(t.detach().requires_grad_() for t in problem.tensors)
+    problem = with_tensors(problem, leaves)
+    if _compiles(problem):
+        program = program_of(problem)
+        found = program.backward(problem, Kept(memory, others(program.layout, problem, program.rows(problem))), gradients)
+    else:
+        found = with_autograd(partial(_by_autograd, problem, gradients))
+    return [torch.zeros_like(t) if g is None else g.contiguous() for g, t in zip(found, problem.tensors)]
+
+
+def _by_autograd(problem: Problem, gradients: list[Tensor | None]) -> list[Tensor | None]:
+    with torch.enable_grad():
+        y, last, traces = _plain(problem)
+        outputs = (y, *last, *traces.values())
+        given = tuple(torch.zeros_like(v) if g is None else g for v, g in zip(outputs, gradients))
+        return gradients_of(outputs, problem.tensors, given)
+
+
+@torch.library.register_fake("rondeau::scan_backward")
+def _fake_backward(
+    case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, memory: Tensor, gradients: Any
+) -> list[Tensor]:
+    return [t.new_empty(t.shape) for t in (x, *state, *params, *extras)]
+
+
+def _save(ctx: Any, inputs: Any, output: list[Tensor]) -> None:
+    case, x, state, params, extras, lengths, _ = inputs
+    ctx.case, ctx.counts = case, (len(state), len(params))
+    ctx.save_for_backward(x, *state, *params, *extras, lengths, output[-1])
+
+
+def _differentiate(ctx: Any, gradients: list[Tensor | None]) -> Any:
+    x, *rest, lengths, memory = ctx.saved_tensors
+    n, m = ctx.counts
+    state, params, extras = rest[:n], rest[n : n + m], rest[n + m :]
+    found = torch.ops.rondeau.scan_backward(ctx.case, x, state, params, extras, lengths, memory, gradients[:-1])
+    return None, found[0], found[1 : 1 + n], found[1 + n : 1 + n + m], found[1 + n + m :], None, None
+
+
+torch.library.register_autograd("rondeau::scan", _differentiate, setup_context=_save)

@@ -1,0 +1,305 @@
+"""`Program`: the kernels of one cell at given sizes, with the memory that they run in."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import torch
+from torch import Tensor
+
+from rondeau.engine.build import Kernel, assembly, build
+from rondeau.engine.emit import Code, emit
+from rondeau.engine.frame import Frame, bound, frame
+from rondeau.engine.gradients import Blocks, Recipe
+from rondeau.engine.hoist import others, project
+from rondeau.engine.layout import Layout, arrange
+from rondeau.engine.memory import borrow
+from rondeau.engine.normalise import normalise
+from rondeau.engine.problem import Problem
+from rondeau.engine.rows import Rows, rows_of
+from rondeau.engine.schedule import Plan, Store, schedule
+from rondeau.engine.shown import debug, debug_level, gradient_text, plan_text
+from rondeau.engine.target import CACHE, machine_for
+from rondeau.engine.threads import available, openmp, side_by_side
+from rondeau.engine.vector import Machine
+from rondeau.ir.cell import Cell
+from rondeau.ir.text import equations
+
+Buffers = Mapping[str, Tensor]
+
+TEAM = 8  # threads that share the units of a step at most
+SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
+STARVED = 48  # rows a thread below which it would wait for weights from further away
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a training run leaves for its backward run: one piece of memory, and hoisted values by buffer."""
+
+    memory: Tensor
+    hoisted: Buffers
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of a kernel: what lasts until the backward run, and what one run needs; ``blank`` numbers begin as zeros.
+
+    ``places`` has an entry for each buffer of the kernel: in which frame it lies (2: in neither) and its first byte.
+    """
+
+    lasting: Frame
+    passing: Frame
+    blank: int
+    places: tuple[tuple[int, int], ...]
+
+
+@dataclass(eq=False)
+class Program:
+    """The kernels ``infer``, ``train`` and ``backward`` of a layout, each built when first needed.
+
+    They are made for threads that have a ``single`` sequence each, or for any number.
+    """
+
+    layout: Layout
+    dtype: torch.dtype
+    single: bool = False
+    kernels: dict[str, tuple[Code, Kernel]] = field(default_factory=dict)
+
+    def plan(self, kind: str) -> Plan:
+        """The plan of a kernel."""
+        layout, backward = self.layout, kind == "backward"
+        stores: tuple[Store, ...] = layout.back_stores if backward else layout.stores
+        if kind == "train":
+            stores = (*stores, *layout.kept)
+        loads = dict(layout.back_loads if backward else layout.loads)
+        return schedule(stores, loads, layout.step.width, self.machine.tile)
+
+    def code(self, kind: str) -> Code:
+        """The LLVM text of a kernel."""
+        layout = self.layout
+        return emit(self.plan(kind), self.machine, layout.step.width, Blocks(layout), kind == "backward")
+
+    def kernel(self, kind: str) -> tuple[Code, Kernel]:
+        """The text and the machine code of a kernel."""
+        if kind not in self.kernels:
+            code = self.code(kind)
+            self._report(kind, code)
+            start = time.perf_counter()
+            self.kernels[kind] = (code, build(code.text))
+            debug(1, f"{self.layout.step.cell.name}, kernel {kind}: ready in {1e3 * (time.perf_counter() - start):.0f} ms")
+        return self.kernels[kind]
+
+    def _report(self, kind: str, code: Code) -> None:
+        """What RONDEAU_DEBUG asks for."""
+        if debug_level():
+            step = self.layout.step
+            sizes = ", ".join(f"{name}={size}" for name, size in step.sizes)
+            if not self.kernels:
+                debug(1, f"{step.cell.name} ({sizes}, {self.dtype})", equations(step.cell))
+                debug(2, "gradient", gradient_text(self.layout))
+            debug(2, f"plan of {kind}", plan_text(self.plan(kind)))
+            debug(3, f"LLVM of {kind}", code.text)
+            if debug_level() >= 4:
+                debug(4, f"assembly of {kind}", assembly(code.text))
+
+    @cached_property
+    def machine(self) -> Machine:
+        """What the kernels are written for."""
+        return machine_for(self.dtype, self.single)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How the gradients are put together."""
+        return Recipe(self.layout)
+
+    # memory
+
+    @cached_property
+    def lasting(self) -> tuple[str, ...]:
+        """The buffers that a training run fills and its backward run reads."""
+        read = {store.place.buffer for store in self.layout.kept} | self.layout.operands
+        for block in self.plan("backward").blocks:
+            read |= {place.buffer for _, place in block.loads}
+            read |= {term.operand.buffer for group in block.groups for terms in group.terms for term in terms}
+        filled = {store.place.buffer for store in self.layout.kept} | {"X"}
+        return tuple(name for name in self.layout.rows if name in read & filled)
+
+    def bound(self, batch: int, time: int) -> int:
+        """Numbers that suffice for what a training run keeps."""
+        return bound((batch * time, self.layout.rows[name][1]) for name in self.lasting)
+
+    def frames(self, kind: str, rows: int, batch: int, parts: int) -> Frames:
+        """Where the buffers of a kernel lie."""
+        code, _ = self.kernel(kind)
+        machine, counts = self.machine, {"step": rows, "slot": batch, "const": parts}
+        levels = {name: (counts[level], row) for name, (level, row) in self.layout.rows.items()}
+        lasting = frame((name, levels[name]) for name in (self.lasting if kind != "infer" else ()))
+        read = [*code.buffers, *(["X"] if self.layout.columns and kind != "backward" else [])]
+        own = {name: levels[name] for name in read if name in levels and name not in self._outside and name not in lasting.at}
+        zeros = [(name, shape) for name, shape in own.items() if name.startswith(("db", "dh:", "dparam:"))]
+        scratch = [(name, (batch, width)) for name, width in code.scratch]
+        packs = [(pack.buffer, (1, pack.size(machine))) for pack in code.packs]
+        passing = frame(dict([*zeros, *own.items(), *scratch, *packs]).items())
+        blank = max((passing.at[name][0] + count * row for name, (count, row) in zeros), default=0)
+        return Frames(lasting, passing, blank, self._places(code, lasting, passing))
+
+    @cached_property
+    def _outside(self) -> set[str]:
+        """The buffers that are tensors of their own: arguments, results and hoisted values."""
+        named = {name for name in self.layout.rows if name.startswith(("state", "trace", "dtrace", "param:"))}
+        return {"y", "dy"} | named | {place.buffer for _, place in self.layout.other}
+
+    def _places(self, code: Code, lasting: Frame, passing: Frame) -> tuple[tuple[int, int], ...]:
+        places = []
+        for name in code.buffers:
+            home = next((k for k, where in enumerate((lasting, passing)) if name in where.at), 2)
+            first = (lasting, passing)[home].at[name][0] if home < 2 else 0
+            places.append((home, first * self.dtype.itemsize))
+        return tuple(places)
+
+    @cached_property
+    def weights(self) -> int:
+        """Bytes of the matrices that every step reads."""
+        terms = [t for block in self.plan("infer").blocks for g in block.groups for ts in g.terms for t in ts]
+        return sum(self.layout.step.width(term.matrix) * term.inner for term in terms) * self.dtype.itemsize
+
+    # running
+
+    def rows(self, problem: Problem) -> Rows:
+        """The rows of a problem: each thread takes a part of the batch, unless all would only wait for the same weights."""
+        threads = available()
+        few = problem.batch < threads and self.weights > SHARED
+        starved = self.weights > CACHE and problem.batch < STARVED * threads
+        if threads > 1 and openmp() and (few or starved):
+            return rows_of(problem, 1, min(threads, TEAM))
+        return rows_of(problem, max(1, min(threads, problem.batch)), 1)
+
+    def prepare(self, problem: Problem, rows: Rows, kept: Tensor | None = None, keep: bool = False) -> Forward:
+        """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``kept`` if given."""
+        kind, x = "train" if keep else "infer", problem.x
+        at = frames_of(self, kind, rows.count, rows.batch, rows.parts)
+        lasting = borrow(x, at.lasting.size) if kept is None else kept
+        passing = borrow(x, at.passing.size)
+        given = others(self.layout, problem, rows)
+        if self.layout.columns:
+            home = (at.lasting, lasting) if "X" in at.lasting.at else (at.passing, passing)
+            project(self.layout, problem, rows, home[0].view(home[1], "X"))
+        states = [rows.to_slots(value).clone(memory_format=torch.contiguous_format) for value in problem.state]
+        y = x.new_empty(rows.count, self.layout.rows["y"][1])
+        traces = [x.new_empty(rows.count, self.layout.rows[f"trace{i}"][1]) for i in range(len(problem.trace))]
+        buffers = {"y": y, **given, **_parameters(problem), **_numbered("state", states), **_numbered("trace", traces)}
+        call = self._call(kind, at, lasting, passing, buffers, rows)
+        return Forward(call, [y, *states, *traces], Kept(lasting, given), passing)
+
+    def forward(self, problem: Problem, kept: Tensor | None = None, keep: bool = False) -> tuple[list[Tensor], Kept | None]:
+        """Outputs, last states and traces; with ``keep`` also what a backward run needs, in ``kept`` if given."""
+        rows, n = self.rows(problem), len(problem.state)
+        run = self.prepare(problem, rows, kept, keep)
+        run.call()
+        y, *rest = run.results
+        outputs = [rows.from_rows(y), *map(rows.from_slots, rest[:n]), *map(rows.from_rows, rest[n:])]
+        return outputs, run.kept if keep else None
+
+    def backward(self, problem: Problem, kept: Kept, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The gradients of `Problem.tensors` from those of the outputs."""
+        rows, x, n = self.rows(problem), problem.x, len(problem.state)
+        at = frames_of(self, "backward", rows.count, rows.batch, rows.parts)
+        passing = borrow(x, at.passing.size)
+        passing[: at.blank].zero_()
+
+        def rowwise(g: Tensor | None, name: str) -> Tensor:
+            return x.new_zeros(rows.count, self.layout.rows[name][1]) if g is None else rows.to_rows(g)
+
+        states = [
+            torch.zeros_like(s, memory_format=torch.contiguous_format)
+            if g is None
+            else rows.to_slots(g).clone(memory_format=torch.contiguous_format)
+            for s, g in zip(problem.state, gradients[1 : 1 + n])
+        ]
+        traces = [rowwise(g, f"trace{i}") for i, g in enumerate(gradients[1 + n :])]
+        buffers = {"dy": rowwise(gradients[0], "y"), **kept.hoisted, **_parameters(problem)}
+        buffers |= {**_numbered("state", states), **_numbered("dtrace", traces)}
+        self._call("backward", at, kept.memory, passing, buffers, rows)()
+        buffers |= {name: at.lasting.view(kept.memory, name) for name in at.lasting.at}
+        buffers |= {name: at.passing.view(passing, name) for name in at.passing.at if name[0] in "dD"}
+        return self.recipe.gradients(problem, rows, buffers)
+
+    def _call(self, kind: str, at: Frames, lasting: Tensor, passing: Tensor, buffers: Buffers, rows: Rows) -> Call:
+        code, kernel = self.kernel(kind)
+        bases = (lasting.data_ptr(), passing.data_ptr())
+        words = [rows.steps, rows.stride, rows.parts, rows.address, rows.team, 0, 0]
+        words += [
+            bases[home] + first if home < 2 else buffers[name].data_ptr()
+            for name, (home, first) in zip(code.buffers, at.places)
+        ]
+        return Call(code, kernel, (ctypes.c_int64 * len(words))(*words), buffers)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A kernel with its table of arguments; ``buffers`` are the tensors that the table points into."""
+
+    code: Code
+    kernel: Kernel
+    words: ctypes.Array[ctypes.c_int64]
+    buffers: Buffers
+
+    def __call__(self) -> None:
+        """Runs the kernel over all parts of the batch."""
+        address, parts, team = ctypes.addressof(self.words), self.words[2], self.words[4]
+        if max(parts, team) == 1 or available() == 1:
+            self.kernel.serial(address)
+        elif openmp():
+            self.kernel.parallel(address)
+        else:
+            side_by_side(lambda k: self.kernel.pack(address, k, parts), parts)
+            side_by_side(lambda k: self.kernel.part(address, k, 0, 1), parts)
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward run before it goes: its call, its results (rows, slots and rows), and the memory that it uses."""
+
+    call: Call
+    results: list[Tensor]
+    kept: Kept
+    passing: Tensor
+
+
+def _parameters(problem: Problem) -> dict[str, Tensor]:
+    return {f"param:{name}": value.detach().contiguous() for name, value in problem.params.items()}
+
+
+def _numbered(name: str, values: Sequence[Tensor]) -> dict[str, Tensor]:
+    return {f"{name}{i}": value for i, value in enumerate(values)}
+
+
+@lru_cache(maxsize=1024)
+def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) -> Frames:
+    """`Program.frames`, remembered."""
+    return program.frames(kind, rows, batch, parts)
+
+
+def program_of(problem: Problem, single: bool | None = None) -> Program:
+    """The program of a problem's cell, sizes and options; whether threads have a ``single`` sequence follows from the batch."""
+    sizes = tuple(sorted(problem.sizes.items()))
+    options = (problem.trace, problem.clip, problem.x.dtype)
+    alone = problem.batch <= available() if single is None else single
+    return _program(problem.cell, sizes, tuple(problem.extras), *options, alone)
+
+
+@lru_cache(maxsize=512)
+def _program(
+    cell: Cell,
+    sizes: tuple[tuple[str, int], ...],
+    given: tuple[str, ...],
+    trace: tuple[str, ...],
+    clip: float | None,
+    dtype: torch.dtype,
+    single: bool,
+) -> Program:
+    return Program(arrange(normalise(cell, dict(sizes), given, trace), clip), dtype, single)

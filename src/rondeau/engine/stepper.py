@@ -1,0 +1,77 @@
+"""`Stepper`: one sequence, step after step, each an entry of a table: no tensor is made in a step."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rondeau.engine import compiled
+from rondeau.engine.problem import States, pose
+from rondeau.engine.products import HEADER
+from rondeau.engine.program import program_of
+from rondeau.engine.rows import dense
+from rondeau.errors import InputError
+from rondeau.ir.cell import Cell
+
+
+class Stepper:
+    """A cell that reads one entry of a table of inputs at a time.
+
+    What depends on the entry alone is worked out for the whole table once, and the weights are laid out once.
+
+    Args:
+        cell: the equations, without contexts.
+        params: each parameter by name.
+        table: (entries, input).
+        state: the states before the first step, each (1, width).
+
+    Raises:
+        InputError: an argument does not fit, or no kernel can run this.
+
+    Example:
+        >>> from rondeau import cells
+        >>> params = {"W": torch.eye(2), "U": torch.zeros(2, 2), "b": torch.zeros(2)}
+        >>> stepper = Stepper(cells.elman("relu"), params, torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
+        >>> stepper.step(1)
+        array([0., 2.], dtype=float32)
+    """
+
+    @torch.no_grad()
+    def __init__(self, cell: Cell, params: Mapping[str, Tensor], table: Tensor, state: States | None = None) -> None:
+        problem = pose(cell, params, table.unsqueeze(0), state)
+        refusal = compiled.refusal(problem)
+        if refusal is not None:
+            raise InputError(f"no kernel can run this: {refusal}")
+        once = np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+        parts = np.array([[0, *(values.ctypes.data for values in once)]], dtype=np.int64)
+        rows = replace(dense(1, len(table), False, 1, 1, False), steps=1, parts=1, team=1, table=parts, owners=once)
+        self._run = program_of(problem).prepare(problem, rows)
+        self._rows, call = rows, self._run.call
+        levels = program_of(problem).layout.rows
+        size = table.element_size()
+        self._moving = [
+            (HEADER + i, call.words[HEADER + i], levels[name][1] * size)
+            for i, name in enumerate(call.code.buffers)
+            if name in levels and levels[name][0] == "step" and name != "y"
+        ]
+        self._words, self._address = call.words, ctypes.addressof(call.words)
+        call.kernel.pack(self._address, 0, 1)
+        self._go = call.kernel.part
+        self._output = self._run.results[0][0].numpy()
+
+    def step(self, entry: int) -> np.ndarray:
+        """The output after reading an entry, (width,): always the same array, with new numbers."""
+        for at, first, row in self._moving:
+            self._words[at] = first + entry * row
+        self._go(self._address, 0, 0, 1)
+        return self._output
+
+    @property
+    def state(self) -> States:
+        """The states after the last step, each (1, width)."""
+        return tuple(self._run.results[1:])
