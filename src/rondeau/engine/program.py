@@ -33,7 +33,7 @@ Buffers = Mapping[str, Tensor]
 
 TEAM = 8  # threads that share the units of a step at most
 SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
-STARVED = 48  # rows a thread below which it would wait for weights from further away
+STARVED = 24  # rows a thread below which it would wait for weights from further away
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Program:
         """The rows of a problem: each thread takes a part of the batch, unless all would only wait for the same weights."""
         threads = available()
         few = problem.batch < threads and self.weights > SHARED
-        starved = self.weights > CACHE and problem.batch < STARVED * threads
+        starved = self.weights > 2 * CACHE and problem.batch < STARVED * threads
         if threads > 1 and openmp() and (few or starved):
             return rows_of(problem, 1, min(threads, TEAM))
         return rows_of(problem, max(1, min(threads, problem.batch)), 1)
