@@ -188,7 +188,7 @@ def memory(shape: Shape) -> Line:
 def imports() -> Line:
     """The import of torch, and what rondeau with all its layers adds to it, in milliseconds."""
     found = [probe("imports") for _ in range(5)]
-    return {name: min(one[name] for one in found) * 1e3 for name in ("torch", "rondeau")}
+    return {f"{name}_ms": min(one[name] for one in found) * 1e3 for name in ("torch", "rondeau")}
 
 
 def probe(name: str, *arguments: str, cache: str | None = None) -> dict[str, float]:

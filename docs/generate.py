@@ -95,7 +95,9 @@ def kernel() -> str:
 
 def benchmarks() -> str:
     """The page of figures, from the lines of JSON in benchmarks/results."""
-    return (HERE / "benchmarks.template").read_text(encoding="utf-8").format(cells=_speeds(), dropin_fuzz=_agreements())
+    tables = {"cells": _speeds(), "dropin_fuzz": _agreements(), "peers": _peers(), "generation": _generation()}
+    tables |= {name: _table(head, map(row, _engine(name))) for name, (head, row) in ENGINE.items()}
+    return (HERE / "benchmarks.template").read_text(encoding="utf-8").format(**tables, zoo=_zoo())
 
 
 def _measured(name: str, key: Callable[[dict[str, Any]], Hashable]) -> list[dict[str, Any]]:
@@ -110,15 +112,14 @@ def _table(head: str, rows: Iterator[str]) -> str:
 
 def _speeds() -> str:
     rows = _measured("cells", lambda row: (row["kind"], *row["shape"]))
-    facts = sorted({f"torch {r['torch']}, {r['threads']} threads, {r['machine']}" for r in rows})
+    facts = sorted({_circumstances(r) for r in rows})
     head = "| layer | time, batch, input, hidden | forward and all gradients | inference | ours, ms | PyTorch, ms |"
     return _table(head, map(_speed, rows)) + "\n\n" + "; ".join(facts) + "."
 
 
 def _speed(r: dict[str, Any]) -> str:
     train, infer = f"{r['train']:.2f} ({r['train_median']:.2f})", f"{r['infer']:.2f} ({r['infer_median']:.2f})"
-    size = ", ".join(map(str, r["shape"]))
-    return f"| {r['kind']} | {size} | {train} | {infer} | {r['ours_ms']:.2f} | {r['theirs_ms']:.2f} |"
+    return f"| {r['kind']} | {_size(r)} | {train} | {infer} | {r['ours_ms']:.2f} | {r['theirs_ms']:.2f} |"
 
 
 def _agreements() -> str:
@@ -130,6 +131,97 @@ def _agreements() -> str:
 def _agreement(r: dict[str, Any]) -> str:
     ran = ", ".join(f"{name} {calls:,}" for name, calls in r["ran"].items()) or "not recorded"
     return f"| {r['class']} | {r['backend']} | {ran} | {r['trials']:,} | {r['agreed']:,} |"
+
+
+def _peers() -> str:
+    rows = _measured("peers", lambda row: (row["cell"], *row["shape"]))
+    facts = sorted({f"JAX {r['jax']}, torchrecurrent {r['torchrecurrent']}, {_circumstances(r)}" for r in rows})
+    head = "| cell | time, batch, input, hidden | ours, ms | GFLOP/s | JAX | torchrecurrent | our loop in Python |"
+    return _table(head, map(_peer, rows)) + "\n\n" + "; ".join(facts) + "."
+
+
+def _peer(r: dict[str, Any]) -> str:
+    others = (f"{r['ratio'][name]:.1f}" if name in r["ratio"] else "" for name in ("jax", "torchrecurrent", "loop"))
+    return f"| `{r['cell']}` | {_size(r)} | {r['ms']['rondeau']:.2f} | {r['gflops']:.0f} | {' | '.join(others)} |"
+
+
+def _generation() -> str:
+    rows = _measured("generation", lambda row: row["model"])
+    head = "| model | ours, microseconds | PyTorch | ratio |"
+    return _table(head, (f"| {r['model']} | {r['ours_us']:.0f} | {r['theirs_us']:.0f} | {r['ratio']:.1f} |" for r in rows))
+
+
+def _size(r: dict[str, Any]) -> str:
+    return ", ".join(map(str, r["shape"]))
+
+
+def _circumstances(r: dict[str, Any]) -> str:
+    return f"torch {r['torch']}, {r['threads']} threads, {r['machine']}"
+
+
+def _engine(name: str) -> list[dict[str, Any]]:
+    """The newest lines of a figure of the engine."""
+    rows = _measured("engine", lambda row: (row["figure"], row.get("cell"), *row.get("shape", ())))
+    return [row for row in rows if row["figure"] == name]
+
+
+def _zoo() -> str:
+    """A row a cell, the dearest first; in bold what lies above the aim: 1.25, with layer norm 1.5."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in _engine("zoo"):
+        found.setdefault(row["cell"], []).append(row)
+    for rows in found.values():
+        rows.sort(key=lambda row: -row["shape"][3])
+    ranked = sorted(found.items(), key=lambda item: -item[1][0]["per_flop"])
+    sizes = [_size(row) for row in found["lstm"]]
+    head = "| cell | " + " | ".join(f"{size} | GFLOP/s" for size in sizes) + " |"
+    return _table(head, (f"| `{name}` | {' | '.join(_per_flop(row) for row in rows)} |" for name, rows in ranked))
+
+
+def _per_flop(r: dict[str, Any]) -> str:
+    aim = 1.5 if "layer_norm" in r["cell"] else 1.25
+    text = f"{r['per_flop']:.2f}"
+    return f"{text if r['per_flop'] <= aim else f'**{text}**'} | {r['gflops']:.0f}"
+
+
+def _diagonal(r: dict[str, Any]) -> str:
+    return f"| `{r['cell']}` | {_size(r)} | {r['ours']:.2f} | {r['products']:.2f} | {r['pass']:.2f} | {r['ratio']:.2f} |"
+
+
+def _roof(r: dict[str, Any]) -> str:
+    times = f"{r['ours']:.1f} | {r['outside']:.1f}"
+    return f"| {_size(r)} | {times} | {r['gflops']:.0f} | {r['square_gflops']:.0f} | {r['share']:.2f} |"
+
+
+def _ragged(r: dict[str, Any]) -> str:
+    return f"| {_size(r)} | {r['steps']:.2f} | {r['ours']:.1f} | {r['cost']:.2f} | {r['against_packed']:.1f} |"
+
+
+def _build(r: dict[str, Any]) -> str:
+    return f"| `{r['cell']}` | {r['first']:.0f} | {r['cached']:.0f} |"
+
+
+def _memory(r: dict[str, Any]) -> str:
+    ours, theirs = (f"{r[name]['after']:.0f} ({r[name]['after'] - r[name]['before']:.0f})" for name in ("ours", "theirs"))
+    return f"| {_size(r)} | {ours} | {theirs} | {r['ratio']:.2f} |"
+
+
+def _imports(r: dict[str, Any]) -> str:
+    return f"| {r['torch_ms']:.0f} | {r['rondeau_ms']:.0f} |"
+
+
+ENGINE: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "diagonal": ("| cell | time, batch, input, hidden | ours, ms | products, ms | copy, ms | ratio |", _diagonal),
+    "roof": (
+        "| time, batch, input, hidden | ours, ms | products outside the loop, ms | GFLOP/s | square product | share |",
+        _roof,
+    ),
+    "ragged": ("| time, batch, input, hidden | share of steps | ours, ms | cost | PyTorch, packed, over ours |", _ragged),
+    "build": ("| cell | first, ms | from the disk cache, ms |", _build),
+    "memory": ("| time, batch, input, hidden | ours, MiB | PyTorch, MiB | ratio |", _memory),
+    "imports": ("| torch, ms | rondeau, ms |", _imports),
+}
+"""The figures of benchmarks/engine.py but for the zoo: the head of each table, and how a line of results becomes a row."""
 
 
 def bibliography() -> str:
