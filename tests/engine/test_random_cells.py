@@ -105,6 +105,28 @@ def test_cells_that_once_failed(item: Cell, dtype: torch.dtype) -> None:
     assert compare(Trial(3, item, sizes, dtype, 3, 4, options=options, masked=False)) is None
 
 
+@cell
+def rolling(x=input(), h=state()):
+    return concat(h["hidden/2":], tanh(h["hidden/4":"3*hidden/4"]))
+
+
+@cell
+def read_again(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), V=weight("hidden", "hidden")):
+    drive = W @ x
+    return V @ tanh(drive + U @ h) + drive
+
+
+def test_a_saved_value_overwrites_only_what_nobody_reads_any_more() -> None:
+    options = {"reverse": False, "clip": None, "lengths": None, "trace": (), "segment": None}
+    assert compare(Trial(5, read_again, {"input": 3, "hidden": 21}, torch.float64, 3, 4, options=options)) is None
+
+
+@pytest.mark.parametrize("hidden", [16, 64, 136])
+def test_a_state_can_move_within_itself(hidden: int) -> None:
+    options = {"reverse": False, "clip": None, "lengths": None, "trace": (), "segment": None}
+    assert compare(Trial(4, rolling, {"input": 1, "hidden": hidden}, torch.float64, 3, 4, options=options)) is None
+
+
 @pytest.mark.parametrize("backend", ["reference", "compiled"])
 def test_clipping_does_not_reach_past_a_length(backend: str) -> None:
     """A sequence has the same gradient alone as it has in a longer batch."""
