@@ -197,6 +197,18 @@ def test_eight_threads_share_one_cell() -> None:
         torch.testing.assert_close(y, expected)
 
 
+def test_without_openmp_threads_of_our_own_do_the_work(monkeypatch) -> None:
+    params, x = drawn(40)
+    weights = {name: value.requires_grad_() for name, value in params.items()}
+    runs = []
+    for library in (program.openmp(), {}):
+        monkeypatch.setattr(program, "openmp", lambda library=library: library)
+        y, _ = scan(plain, weights, x, backend="compiled")
+        runs.append([y, *torch.autograd.grad(y.sum(), list(weights.values()))])
+    for a, b in zip(*runs):
+        assert torch.equal(a, b)
+
+
 def _child(queue) -> None:
     params, x = drawn()
     queue.put((torch.get_num_threads(), scan(plain, params, x, backend="compiled")[0].tolist()))

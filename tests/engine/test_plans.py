@@ -40,7 +40,7 @@ CELLS: dict[str, Cell] = {**{name: ALL[name] for name in ZOO}, "focusing": focus
 
 def text(item: Cell) -> str:
     """The golden text of a cell: its equations and its plans."""
-    with mock.patch.object(program, "machine_for", lambda dtype: MACHINE):
+    with mock.patch.object(program, "machine_for", lambda dtype, single: MACHINE):
         plans = stage(item, "plan", {name: SIZES[name] for name in item.sizes})
     return "\n".join(line.rstrip() for line in f"{item}\n\n{plans}".splitlines()) + "\n"
 

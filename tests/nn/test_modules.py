@@ -163,3 +163,25 @@ def test_sequence_dropout_has_one_mask_a_sequence() -> None:
 def test_wrong_settings_are_explained(make, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize("backend", ["compiled", "reference"])
+def test_under_autocast_a_layer_computes_in_its_own_type(backend: str) -> None:
+    body = nn.Stack(torch.nn.Linear(3, 4), nn.Recurrent("peephole_lstm", 4, 5, backend=backend), torch.nn.Linear(5, 2))
+    x = torch.randn(2, 6, 3)
+    expected, _ = body(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y, state = body(x)
+        again, _ = body(x, tuple(tuple(value.bfloat16() for value in part) for part in state))
+    assert y.dtype == again.dtype == torch.bfloat16 and all(value.dtype == torch.float32 for value in state[0])
+    torch.testing.assert_close(y.float(), expected, atol=0.05, rtol=0.05)
+    y.float().square().sum().backward()
+    assert all(torch.isfinite(p.grad).all() and p.grad.dtype == torch.float32 for p in body.parameters())
+
+
+def test_autocast_leaves_kernels_alone() -> None:
+    layer, x = nn.Recurrent("gru", 4, 5, backend="compiled"), torch.randn(2, 6, 4)
+    expected = torch.autograd.grad(layer(x)[0].square().sum(), list(layer.parameters()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = torch.autograd.grad(layer(x)[0].square().sum(), list(layer.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rondeau.cli import cells, evaluate, resume, sample, show, train
+from rondeau.cli import bench, cells, evaluate, resume, sample, show, train
 from rondeau.errors import RondeauError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for part in (train, resume, sample, evaluate, cells, show):
+for part in (train, resume, sample, evaluate, cells, show, bench):
     app.command(part.__name__.rpartition(".")[2])(part.command)
 
 

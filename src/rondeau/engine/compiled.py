@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,6 @@ from torch import Tensor
 from rondeau.engine import reference
 from rondeau.engine.problem import Problem
 from rondeau.engine.program import Kept, Program, program_of
-from rondeau.engine.threads import openmp
 from rondeau.engine.transforms import transforming
 from rondeau.engine.twice import gradients_of, with_tensors
 
@@ -22,8 +22,6 @@ def refusal(problem: Problem) -> str | None:
         return f"kernels are for the CPU, and x is on {problem.x.device}"
     if problem.x.dtype not in (torch.float32, torch.float64):
         return f"kernels are for float32 and float64, not {problem.x.dtype}"
-    if not openmp()["GOMP_parallel"]:
-        return "PyTorch's OpenMP library was not found"
     if not problem.batch or not problem.time or not all(problem.sizes.values()):
         return "there is nothing to compile for empty sequences"
     return transforming(problem.tensors)
@@ -35,9 +33,17 @@ def run(problem: Problem) -> reference.Result:
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         outputs = _Scan.apply(program, problem, *tensors)
     else:
-        outputs, _ = program.forward(problem)
+        outputs, _ = _in_full(program.forward, problem)
     n = len(problem.state)
     return outputs[0], tuple(outputs[1 : 1 + n]), dict(zip(problem.trace, outputs[1 + n :]))
+
+
+def _in_full(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """A call whose products autocast leaves in their own precision."""
+    if not torch.is_autocast_enabled("cpu"):
+        return function(*args, **options)
+    with torch.autocast("cpu", enabled=False):
+        return function(*args, **options)
 
 
 class _Scan(torch.autograd.Function):
@@ -48,7 +54,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, program: Program, problem: Problem, *tensors: Tensor) -> Any:
-        outputs, kept = program.forward(problem, keep=True)
+        outputs, kept = _in_full(program.forward, problem, keep=True)
         assert kept is not None
         ctx.program, ctx.problem, ctx.hoisted = program, _hollow(problem), tuple(kept.hoisted)
         ctx.shapes = [value.shape for value in outputs]  # not the outputs: they hold this node, and would never be freed
@@ -63,7 +69,7 @@ class _Scan(torch.autograd.Function):
         hoisted, tensors = saved[:n], tuple(saved[n:])
         problem = with_tensors(ctx.problem, tensors)
         if not torch.is_grad_enabled():
-            found = ctx.program.backward(problem, Kept(memory, dict(zip(ctx.hoisted, hoisted))), gradients)
+            found = _in_full(ctx.program.backward, problem, Kept(memory, dict(zip(ctx.hoisted, hoisted))), gradients)
             return (None, None, *(g if t.requires_grad else None for g, t in zip(found, tensors)))
         y, state, traces = reference.run(problem)
         given = tuple(problem.x.new_zeros(s) if g is None else g for g, s in zip(gradients, ctx.shapes))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rondeau.engine.normalise import Step, levels_of, products, regroup
+from rondeau.engine.sums import split_sums
 from rondeau.ir.expressions import Expr, constant, node, postorder
 from rondeau.ir.ops import OPS, concat, features, maximum, minimum, spread, total
 from rondeau.ir.widths import Width
@@ -145,6 +146,9 @@ class _Tape:
 
 def _finish(step: Step, states: list[Expr], hoisted: list[Expr | None], matrices: list[ProductGradient]) -> Reverse:
     """Regroups the reverse sums and settles what the forward step must save."""
+    apart = split_sums([*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)], step.width)
+    states, hoisted = [apart[e] for e in states], [None if e is None else apart[e] for e in hoisted]
+    matrices = [ProductGradient(m.matrix, apart[m.cotangent], m.operand) for m in matrices]
     roots = [*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)]
     levels = {expr: _reverse_level(expr) for expr in postorder(roots)}
     for expr in postorder(roots):

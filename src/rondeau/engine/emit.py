@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from rondeau.engine.launch import launchers
 from rondeau.engine.products import HEADER, Matrices, Pack, packer, product
 from rondeau.engine.schedule import Block, Place, Plan, Store
+from rondeau.engine.target import CACHE
 from rondeau.engine.vector import Machine, Writer, definitions, pointwise
 from rondeau.ir.expressions import Expr
 from rondeau.ir.ops import OPS
@@ -43,6 +44,7 @@ class _Emitter:
             for i, block in enumerate(plan.blocks)
             for j, group in enumerate(block.groups)
         ]
+        self.far = sum(pack.size(machine) for pack in self.packs) * machine.bytes > CACHE
         self.buffers = self._names()
         self.used: set[str] = set()
 
@@ -71,7 +73,7 @@ class _Emitter:
         functions = [*self._part(), *packer(self.packs, self.machine, self.matrices, self.buffers)]
         for pack in self.packs:
             for rows in self.machine.rows:
-                functions += product(pack, rows, self.machine)
+                functions += product(pack, rows, self.machine, self.far)
         lines = [*functions, *launchers(), *definitions(self.machine, self.used), *self._declarations()]
         return Code("\n".join(lines) + "\n", self.buffers, tuple(self.packs), self.plan.scratch)
 
@@ -191,16 +193,28 @@ class _Emitter:
         total, offset = _accumulators(block), 0
         for pack in [p for p in self.packs if p.block == index]:
             lanes = pack.vectors * self.machine.lanes * len(pack.group.accumulators)
-            start = w.integer("mul", j, pack.inner * lanes)
-            packed = w.let(f"getelementptr {real}, ptr {self.base[pack.buffer]}, i64 {start}")
+            size = pack.inner * lanes
+            packed = w.let(f"getelementptr {real}, ptr {self.base[pack.buffer]}, i64 {w.integer('mul', j, size)}")
+            following, stride = self._following(pack, j, size, at, rows) if self.far else (packed, "0")
             out = w.let(f"getelementptr {self.machine.vector}, ptr {self.tile}, i64 {offset}")
             operands = []
             for term in pack.group.terms[0]:
                 slot = w.let(f"add i64 {at}, 0")
                 operands.append(f"ptr {self._address(term.operand, slot, '0')}")
                 operands.append(f"i64 {self._row_step(term.operand)}")
-            w.put(f"call void @mul.{pack.buffer}.{rows}(ptr {packed}, ptr {out}, i64 {total}, {', '.join(operands)})")
+            fixed = f"ptr {packed}, ptr {out}, i64 {total}, ptr {following}, i64 {stride}"
+            w.put(f"call void @mul.{pack.buffer}.{rows}({fixed}, {', '.join(operands)})")
             offset += len(pack.group.accumulators)
+
+    def _following(self, pack: Pack, j: str, size: int, at: str, rows: int) -> tuple[str, str]:
+        """What this tile fetches of the unit block after ``j``, a share for its rows: the address, and bytes a feature."""
+        w, total = self.w, size * self.machine.bytes
+        after = w.integer("add", j, 1)
+        end = w.let(f"icmp sge i64 {after}, {-(-pack.width // pack.lanes(self.machine))}")
+        begin = w.integer("mul", w.let(f"select i1 {end}, i64 0, i64 {after}"), total)
+        done = w.let(f"udiv i64 {w.integer('mul', at, total)}, {self.alive}")
+        stride = w.let(f"udiv i64 {total // pack.inner * rows}, {self.alive}")
+        return w.at(self.base[pack.buffer], w.integer("add", begin, done), "i8"), stride
 
     def _row_step(self, place: Place) -> str:
         return self.w.integer("mul", self.stride, place.row) if place.level == "step" else str(place.row)
@@ -362,6 +376,7 @@ class _Emitter:
         lines = [f"declare {v} @llvm.{name}.{kind}({v})" for name in ("roundeven", "floor", "fabs", "sqrt")]
         lines += [f"declare {v} @llvm.{name}.{kind}({v}, {v})" for name in ("minimum", "maximum", "copysign")]
         lines.append(f"declare {v} @llvm.fma.{kind}({v}, {v}, {v})")
+        lines.append("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
         lines.append(f"declare {v} @llvm.masked.load.{kind}.p0(ptr, i32, {lanes}, {v})")
         lines.append(f"declare void @llvm.masked.store.{kind}.p0({v}, ptr, i32, {lanes})")

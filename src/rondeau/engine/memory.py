@@ -9,7 +9,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor
 
-SMALL = 1 << 14  # numbers; below this the allocator's own reuse is as good
+SMALL = 1 << 16  # numbers; below this the allocator's own reuse is as good
 LIMIT = 1 << 30  # bytes kept for reuse
 
 Key = tuple[torch.dtype, int]

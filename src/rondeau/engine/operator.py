@@ -157,7 +157,8 @@ def _lasting(problem: Problem) -> Frame:
 
 
 def _kept(problem: Problem, keep: bool) -> int:
-    return program_of(problem).bound(problem.batch, problem.time) if keep and _compiles(problem) else 0
+    # the same for single sequences; a fake batch is not to be compared with the number of threads
+    return program_of(problem, False).bound(problem.batch, problem.time) if keep and _compiles(problem) else 0
 
 
 @torch.library.register_fake("rondeau::scan")

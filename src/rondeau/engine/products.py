@@ -42,14 +42,17 @@ class Pack:
         return -(-self.width // lanes) * self.inner * len(self.group.accumulators) * lanes
 
 
-def product(pack: Pack, rows: int, machine: Machine) -> list[str]:
-    """The register tile as a function: ``rows`` times the group's accumulators times the unit block's vectors."""
+def product(pack: Pack, rows: int, machine: Machine, far: bool) -> list[str]:
+    """The register tile as a function: ``rows`` times the group's accumulators times the unit block's vectors.
+
+    Where the weights are ``far`` from the core, it fetches from address ``next`` on, ``stride`` bytes for an inner feature.
+    """
     w, n, vectors = Writer(machine), len(pack.group.accumulators), pack.vectors
     values = [machine.splat(0.0)] * (rows * n * vectors)
     packed = "%w"
     terms = pack.group.terms[0]
     for t, term in enumerate(terms):
-        values = _inner(w, pack, rows, t, term.inner, packed, values)
+        values = _inner(w, pack, rows, t, term.inner, packed, values, far)
         packed = w.at(packed, str(term.inner * n * vectors * machine.lanes))
     for r in range(rows):
         for v in range(vectors):
@@ -60,12 +63,13 @@ def product(pack: Pack, rows: int, machine: Machine) -> list[str]:
                 w.put(f"store {machine.vector} {value}, ptr {target}, align {machine.lanes * machine.bytes}")
     w.put("ret void")
     operands = "".join(f", ptr noalias readonly %a{t}, i64 %s{t}" for t in range(len(terms)))
-    arguments = f"ptr noalias readonly %w, ptr noalias %out, i64 %total{operands}"
+    arguments = f"ptr noalias readonly %w, ptr noalias %out, i64 %total, ptr %next, i64 %stride{operands}"
     return [f"define internal void @mul.{pack.buffer}.{rows}({arguments}) noinline nounwind {{", *w.body, "}"]
 
 
-def _inner(w: Writer, pack: Pack, rows: int, t: int, inner: int, packed: str, values: list[str]) -> list[str]:
+def _inner(w: Writer, pack: Pack, rows: int, t: int, inner: int, packed: str, values: list[str], far: bool) -> list[str]:
     """One term: the loop over its inner features, unrolled a little, and the rest."""
+    done_before = sum(term.inner for term in pack.group.terms[0][:t])
     at = [f"%a{t}"]
     for _ in range(1, rows):
         at.append(w.at(at[-1], f"%s{t}"))
@@ -79,6 +83,8 @@ def _inner(w: Writer, pack: Pack, rows: int, t: int, inner: int, packed: str, va
         k, following = w.fresh("k"), w.fresh("k")
         phis = [w.fresh("acc") for _ in values]
         mark = len(w.lines)
+        if far:
+            _fetch(w, w.integer("add", k, done_before))
         new = _advance(w, pack, rows, at, packed, k, UNROLL, phis)
         vector = w.machine.vector
         lines = [f"  {k} = phi i64 [ 0, {before} ], [ {following}, {head} ]"]
@@ -89,6 +95,14 @@ def _inner(w: Writer, pack: Pack, rows: int, t: int, inner: int, packed: str, va
         w.label(done)
         values = new
     return _advance(w, pack, rows, at, packed, str(whole), inner - whole, values) if inner > whole else values
+
+
+def _fetch(w: Writer, k: str) -> None:
+    """Asks for some of the weights that come next, while this tile keeps the arithmetic busy."""
+    first = w.integer("mul", k, "%stride")
+    for i in range(UNROLL):
+        line = w.at("%next", w.integer("add", first, w.integer("mul", "%stride", i)), "i8")
+        w.put(f"call void @llvm.prefetch.p0(ptr {line}, i32 0, i32 2, i32 1)")
 
 
 def _advance(w: Writer, pack: Pack, rows: int, at: list[str], packed: str, k: str, count: int, values: list[str]) -> list[str]:

@@ -23,8 +23,9 @@ from rondeau.engine.problem import Problem
 from rondeau.engine.rows import Rows, rows_of
 from rondeau.engine.schedule import Plan, Store, schedule
 from rondeau.engine.shown import debug, debug_level, gradient_text, plan_text
-from rondeau.engine.target import machine_for
-from rondeau.engine.threads import available, parallel
+from rondeau.engine.target import CACHE, machine_for
+from rondeau.engine.threads import available, openmp, side_by_side
+from rondeau.engine.vector import Machine
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
 
@@ -32,8 +33,7 @@ Buffers = Mapping[str, Tensor]
 
 TEAM = 8  # threads that share the units of a step at most
 SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
-CACHE = 3 << 19  # bytes of weights that a core's own cache does not hold
-STARVED = 48  # rows a thread below which it would wait for weights from further away
+STARVED = 24  # rows a thread below which it would wait for weights from further away
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,14 @@ class Frames:
 
 @dataclass(eq=False)
 class Program:
-    """The kernels ``infer``, ``train`` and ``backward`` of a layout, each built when first needed."""
+    """The kernels ``infer``, ``train`` and ``backward`` of a layout, each built when first needed.
+
+    They are made for threads that have a ``single`` sequence each, or for any number.
+    """
 
     layout: Layout
     dtype: torch.dtype
+    single: bool = False
     kernels: dict[str, tuple[Code, Kernel]] = field(default_factory=dict)
 
     def plan(self, kind: str) -> Plan:
@@ -72,12 +76,12 @@ class Program:
         if kind == "train":
             stores = (*stores, *layout.kept)
         loads = dict(layout.back_loads if backward else layout.loads)
-        return schedule(stores, loads, layout.step.width, machine_for(self.dtype).tile)
+        return schedule(stores, loads, layout.step.width, self.machine.tile)
 
     def code(self, kind: str) -> Code:
         """The LLVM text of a kernel."""
         layout = self.layout
-        return emit(self.plan(kind), machine_for(self.dtype), layout.step.width, Blocks(layout), kind == "backward")
+        return emit(self.plan(kind), self.machine, layout.step.width, Blocks(layout), kind == "backward")
 
     def kernel(self, kind: str) -> tuple[Code, Kernel]:
         """The text and the machine code of a kernel."""
@@ -103,6 +107,11 @@ class Program:
                 debug(4, f"assembly of {kind}", assembly(code.text))
 
     @cached_property
+    def machine(self) -> Machine:
+        """What the kernels are written for."""
+        return machine_for(self.dtype, self.single)
+
+    @cached_property
     def recipe(self) -> Recipe:
         """How the gradients are put together."""
         return Recipe(self.layout)
@@ -126,7 +135,7 @@ class Program:
     def frames(self, kind: str, rows: int, batch: int, parts: int) -> Frames:
         """Where the buffers of a kernel lie."""
         code, _ = self.kernel(kind)
-        machine, counts = machine_for(self.dtype), {"step": rows, "slot": batch, "const": parts}
+        machine, counts = self.machine, {"step": rows, "slot": batch, "const": parts}
         levels = {name: (counts[level], row) for name, (level, row) in self.layout.rows.items()}
         lasting = frame((name, levels[name]) for name in (self.lasting if kind != "infer" else ()))
         read = [*code.buffers, *(["X"] if self.layout.columns and kind != "backward" else [])]
@@ -164,8 +173,8 @@ class Program:
         """The rows of a problem: each thread takes a part of the batch, unless all would only wait for the same weights."""
         threads = available()
         few = problem.batch < threads and self.weights > SHARED
-        starved = self.weights > CACHE and problem.batch < STARVED * threads
-        if threads > 1 and (few or starved):
+        starved = self.weights > 2 * CACHE and problem.batch < STARVED * threads
+        if threads > 1 and openmp() and (few or starved):
             return rows_of(problem, 1, min(threads, TEAM))
         return rows_of(problem, max(1, min(threads, problem.batch)), 1)
 
@@ -241,8 +250,14 @@ class Call:
 
     def __call__(self) -> None:
         """Runs the kernel over all parts of the batch."""
-        run = self.kernel.parallel if max(self.words[2], self.words[4]) > 1 and parallel() else self.kernel.serial
-        run(ctypes.addressof(self.words))
+        address, parts, team = ctypes.addressof(self.words), self.words[2], self.words[4]
+        if max(parts, team) == 1 or available() == 1:
+            self.kernel.serial(address)
+        elif openmp():
+            self.kernel.parallel(address)
+        else:
+            side_by_side(lambda k: self.kernel.pack(address, k, parts), parts)
+            side_by_side(lambda k: self.kernel.part(address, k, 0, 1), parts)
 
 
 @dataclass(frozen=True)
@@ -269,10 +284,12 @@ def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) ->
     return program.frames(kind, rows, batch, parts)
 
 
-def program_of(problem: Problem) -> Program:
-    """The program of a problem's cell, sizes and options."""
+def program_of(problem: Problem, single: bool | None = None) -> Program:
+    """The program of a problem's cell, sizes and options; whether threads have a ``single`` sequence follows from the batch."""
     sizes = tuple(sorted(problem.sizes.items()))
-    return _program(problem.cell, sizes, tuple(problem.extras), problem.trace, problem.clip, problem.x.dtype)
+    options = (problem.trace, problem.clip, problem.x.dtype)
+    alone = problem.batch <= available() if single is None else single
+    return _program(problem.cell, sizes, tuple(problem.extras), *options, alone)
 
 
 @lru_cache(maxsize=512)
@@ -283,5 +300,6 @@ def _program(
     trace: tuple[str, ...],
     clip: float | None,
     dtype: torch.dtype,
+    single: bool,
 ) -> Program:
-    return Program(arrange(normalise(cell, dict(sizes), given, trace), clip), dtype)
+    return Program(arrange(normalise(cell, dict(sizes), given, trace), clip), dtype, single)

@@ -1,11 +1,15 @@
-"""Threads: PyTorch's own OpenMP pool where it can be reached, one thread after a fork."""
+"""Threads: PyTorch's own OpenMP pool where it can be reached, else a pool of our own; one thread after a fork."""
 
 from __future__ import annotations
 
 import ctypes
 import glob
 import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
 import torch
 
@@ -22,24 +26,48 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+LIBRARIES = ("libgomp*", "libomp*", "libiomp5*")
+FUNCTIONS = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+
+
 @cache
 def openmp() -> dict[str, int]:
-    """The addresses of the OpenMP functions that a kernel calls; zero where there are none."""
-    names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
-    for path in glob.glob(os.path.join(os.path.dirname(torch.__file__), "lib", "libgomp*")):
+    """The addresses of the OpenMP functions that a kernel calls, from the library that PyTorch has loaded; empty if none."""
+    folder = os.path.join(os.path.dirname(torch.__file__), "lib")
+    for path in (path for name in LIBRARIES for path in glob.glob(os.path.join(folder, name))):
         try:
             library = ctypes.CDLL(path)
-            return {name: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in names}
+            return {name: _address(getattr(library, name)) for name in FUNCTIONS}
         except (OSError, AttributeError):
             continue
-    return dict.fromkeys(names, 0)
+    return {}
 
 
-def parallel() -> bool:
-    """Whether a kernel may run on several threads."""
-    return not _forked and openmp()["GOMP_parallel"] != 0 and torch.get_num_threads() > 1
+@cache
+def giving_way() -> int:
+    """The address of the system's function with which a waiting thread gives up its processor."""
+    if sys.platform == "win32":
+        return _address(ctypes.windll.kernel32.SwitchToThread)
+    return _address(ctypes.CDLL(None).sched_yield)
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def available() -> int:
     """How many threads a kernel may run on."""
-    return torch.get_num_threads() if parallel() else 1
+    return 1 if _forked else torch.get_num_threads()
+
+
+def side_by_side(function: Callable[[int], None], count: int) -> None:
+    """``function(0)`` to ``function(count - 1)`` at a time, for want of OpenMP; PyTorch's own threads stay awake beside."""
+    tasks = [_pool().submit(function, k) for k in range(1, count)]
+    function(0)
+    for task in tasks:
+        task.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), "rondeau")

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from rondeau import cells
 from rondeau.engine import scan, step
+from rondeau.engine.operator import recording
 from rondeau.engine.transforms import transforming
 from rondeau.ir import Cell
 
@@ -52,6 +53,8 @@ class _DropIn(_Copyable, nn.RNNBase):
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """As PyTorch's: input (time, batch, features), (batch, time, features) with batch_first, unbatched, or packed."""
+        if self._left_to_pytorch(input):
+            return super().forward(input, hx)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
         if input.dim() not in (2, 3):
@@ -67,6 +70,18 @@ class _DropIn(_Copyable, nn.RNNBase):
         if batched:
             return y, self._public(last)
         return y.squeeze(0 if self.batch_first else 1), self._public(tuple(value.squeeze(1) for value in last))
+
+    def _left_to_pytorch(self, input: Any) -> bool:
+        """Whether this is inference with an LSTM on the CPU, where PyTorch's own kernel is the faster one."""
+        if (
+            self.mode != "LSTM"
+            or self.proj_size
+            or torch.is_grad_enabled()
+            or not isinstance(input, Tensor)
+            or input.device.type != "cpu"
+        ):
+            return False
+        return transforming((input, *self._parameters.values())) is None and not recording(input)  # type: ignore[arg-type]
 
     def _packed(self, packed: PackedSequence, hx: Any) -> Any:
         x, lengths = pad_packed_sequence(packed, batch_first=True)
@@ -114,7 +129,7 @@ class _DropIn(_Copyable, nn.RNNBase):
             x = outputs[0] if directions == 1 else torch.cat([y.transpose(0, 1) for y in outputs], -1).transpose(0, 1)
             if self.dropout and self.training and layer < self.num_layers - 1:
                 x = self._dropped(x, lengths)
-        states = tuple(torch.stack(values) for values in zip(*last))
+        states = tuple(torch.stack(values) if len(values) > 1 else values[0].unsqueeze(0) for values in zip(*last))
         if lower is None or x.dtype != torch.float32:
             return x, states
         return x.to(lower), tuple(value.to(lower) for value in states)

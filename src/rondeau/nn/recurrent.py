@@ -110,6 +110,8 @@ class Recurrent(nn.Module):
         For time-major data give ``x.transpose(0, 1)``: no copy is made.
         """
         sound = isinstance(x, Tensor) and x.dim() == 3  # else scan says what is wrong
+        if sound and torch.is_autocast_enabled(x.device.type):
+            x, state, context = (_in_type(value, self._type(x)) for value in (x, state, context))
         if state is None and sound:
             state = self.initial_state(x.shape[0])
         return scan(
@@ -137,6 +139,10 @@ class Recurrent(nn.Module):
         flat = {name: m.squeeze(1) if m.dim() == 3 else m for name, m in masks.items()}
         return step(self.cell, self.params, x, given, context=context, masks=flat, backend=self.backend)
 
+    def _type(self, x: Tensor) -> torch.dtype:
+        """The type that the layer computes in, also under autocast, which lowers the types of what comes in."""
+        return next((parameter.dtype for parameter in self.parameters()), x.dtype)
+
     def _masks(self, x: Tensor, lead: Sequence[int]) -> dict[str, Tensor]:
         if not self.training or not self.cell.masks:
             return {}
@@ -152,6 +158,15 @@ class Recurrent(nn.Module):
         parts += ["reverse=True"] if self.reverse else []
         parts += [f"initial={self.initial!r}"] if self.initial != "zeros" else []
         return ", ".join(parts + ([f"clip={self.clip}"] if self.clip is not None else []))
+
+
+def _in_type(value: Any, dtype: torch.dtype) -> Any:
+    """Tensors, alone or in a tuple or mapping, in another type."""
+    if isinstance(value, Tensor):
+        return value.to(dtype)
+    if isinstance(value, Mapping):
+        return {name: _in_type(item, dtype) for name, item in value.items()}
+    return tuple(_in_type(item, dtype) for item in value) if isinstance(value, (tuple, list)) else value
 
 
 def _attribute(name: str) -> str:
