@@ -152,7 +152,10 @@ class Author:
         for _ in range(pick.choice((0, 1, 1, 2))):
             more = self.product(width, pick.choice(self.states).symbol if pick.random() < 0.5 else self.anything(depth - 1))
             value = value + more if pick.random() < 0.8 else value - more
-        return value + self.block(width, None, "b") if pick.random() < 0.6 else value
+        way = pick.random()
+        if way > 0.7:
+            return value
+        return value + self.block(width, None, "b") if way < 0.5 else value - self.block(width, None, "b")
 
     def unary(self, width: Width, depth: int) -> Expr:
         """A function of one value, within its domain."""

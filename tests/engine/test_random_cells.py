@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rondeau import cell, concat, input, mask, mean, scan, state, tanh, time, total, weight
+from rondeau import bias, cell, concat, input, largest, mask, mean, scan, state, tanh, time, total, weight
 from rondeau.engine import program
 from rondeau.ir import Cell
 from rondeau.ir.ops import OPS, spread
@@ -91,18 +91,60 @@ def sum_before_a_product(x=input(), h=state(), k=state(), U=weight("hidden", "hi
 
 
 @cell
+def product_of_one_row(x=input(), h=state(), U=weight("hidden", "hidden"), v=weight(1, "hidden")):
+    return tanh(U @ h + v @ h + mean(x))
+
+
+@cell
+def fixed_spread(x=input(), h=state(), v=weight(1, "hidden"), b=bias("hidden")):
+    return largest(x) * spread(v @ b, Width.of("hidden")) * h
+
+
+@cell
 def product_of_a_product(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden")):
     return tanh(U @ (W @ x) + h)
 
 
 @pytest.mark.parametrize(
-    "item", [product_of_a_product, unread_mask, only_a_mask, spread_operand, mean_of_parts, sum_before_a_product]
+    "item",
+    [
+        product_of_one_row,
+        fixed_spread,
+        product_of_a_product,
+        unread_mask,
+        only_a_mask,
+        spread_operand,
+        mean_of_parts,
+        sum_before_a_product,
+    ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_cells_that_once_failed(item: Cell, dtype: torch.dtype) -> None:
     options = {"reverse": False, "clip": None, "lengths": None, "trace": (), "segment": None}
     sizes = {name: {"input": 4, "hidden": 9}[name] for name in item.sizes}
     assert compare(Trial(3, item, sizes, dtype, 3, 4, options=options, masked=False)) is None
+
+
+@cell
+def rolling(x=input(), h=state()):
+    return concat(h["hidden/2":], tanh(h["hidden/4":"3*hidden/4"]))
+
+
+@cell
+def read_again(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), V=weight("hidden", "hidden")):
+    drive = W @ x
+    return V @ tanh(drive + U @ h) + drive
+
+
+def test_a_saved_value_overwrites_only_what_nobody_reads_any_more() -> None:
+    options = {"reverse": False, "clip": None, "lengths": None, "trace": (), "segment": None}
+    assert compare(Trial(5, read_again, {"input": 3, "hidden": 21}, torch.float64, 3, 4, options=options)) is None
+
+
+@pytest.mark.parametrize("hidden", [16, 64, 136])
+def test_a_state_can_move_within_itself(hidden: int) -> None:
+    options = {"reverse": False, "clip": None, "lengths": None, "trace": (), "segment": None}
+    assert compare(Trial(4, rolling, {"input": 1, "hidden": hidden}, torch.float64, 3, 4, options=options)) is None
 
 
 @pytest.mark.parametrize("backend", ["reference", "compiled"])

@@ -97,8 +97,8 @@ def levels_of(roots: Iterable[Expr], cell: Cell) -> dict[Expr, str]:
     inputs: dict[Expr, Input] = {item.symbol: item for item in cell.inputs}
     found: dict[Expr, str] = {}
     for expr in postorder(roots):
-        if expr.op in ("state", "products"):
-            found[expr] = "state"
+        if expr.op in ("state", "products") or (expr.op == "spread" and expr.args[0].op != "constant"):
+            found[expr] = "state"  # of a spread number only the number leaves the loop
         elif expr in inputs:
             found[expr] = "step" if inputs[expr].per == "step" else "slot"
         else:
@@ -193,10 +193,11 @@ def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mappi
     for (_, apart), kin in still.items():
         pieces += kin if apart else [(True, _plain_sum(kin))] if kin else []
     moving = [(sign, expr) for sign, expr in terms if levels[expr] == "state"]
-    for wanted in (True, False):
-        group = [e for sign, e in moving if sign == wanted and e.op in ("matmul", "matmul_t")]
-        if group:
-            pieces.append((wanted, products([node(e.op, (e.args[0], new[e.args[1]]), (), e.width) for e in group])))
+    groups: dict[tuple[bool, Width], list[Expr]] = {}
+    for sign, e in moving:
+        if e.op in ("matmul", "matmul_t"):
+            groups.setdefault((sign, e.width), []).append(node(e.op, (e.args[0], new[e.args[1]]), (), e.width))
+    pieces += [(sign, products(group)) for (sign, _), group in groups.items()]
     pieces += [(sign, new[e]) for sign, e in moving if e.op not in ("matmul", "matmul_t")]
     return _plain_sum(pieces)
 
