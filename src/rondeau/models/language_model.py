@@ -31,6 +31,7 @@ class LanguageModel(nn.Module):
         InputError: sizes that do not fit.
 
     Example:
+        >>> import torch
         >>> model = LanguageModel(50, "gru", hidden=16, embedding=8)
         >>> logits, state = model(torch.zeros(2, 7, dtype=torch.int64))
         >>> logits.shape
