@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.build import Kernel, assembly, build
+from rondeau.engine.check import checked
 from rondeau.engine.emit import Code, emit
 from rondeau.engine.frame import Frame, bound, frame
 from rondeau.engine.gradients import Blocks, Recipe
@@ -76,7 +77,7 @@ class Program:
         if kind == "train":
             stores = (*stores, *layout.kept)
         loads = dict(layout.back_loads if backward else layout.loads)
-        return schedule(stores, loads, layout.step.width, self.machine.tile)
+        return checked(schedule(stores, loads, layout.step.width, self.machine.tile), layout.step.width)
 
     def code(self, kind: str) -> Code:
         """The LLVM text of a kernel."""
