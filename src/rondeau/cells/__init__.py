@@ -22,7 +22,7 @@ from rondeau.cells.lstm import (
 )
 from rondeau.cells.scales import clockwork, hierarchical_rnn, lagged_rnn, leaky_rnn, leaky_rnn_learned, rate_rnn
 from rondeau.cells.simple import elman, ind_rnn, jordan
-from rondeau.cells.transforms import conditioned, deepen, dropout, layer_norm, leaky, residual, zoneout
+from rondeau.cells.transforms import conditioned, deepen, dropout, layer_norm, leaky, perturbed, residual, zoneout
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 
@@ -134,6 +134,7 @@ __all__ = [
     "multiplicative_lstm",
     "names",
     "peephole_lstm",
+    "perturbed",
     "projected_lstm",
     "rate_rnn",
     "residual",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 
 from rondeau.cells import sources
 from rondeau.cells.settings import part, probability, whole
@@ -122,11 +123,7 @@ def _drop_reads(cell: Cell, drawn: Callable[[str, Width], Input]) -> Cell:
 
 
 def _drop_value(cell: Cell, name: str, drawn: Callable[[str, Width], Input]) -> Cell:
-    target = cell.value(name)
-    if target.op in LEAVES:
-        raise InputError(
-            f"{name} of {cell.name} is not computed in the step; name an equation, such as {cell.equations[0].name}"
-        )
+    target = _computed(cell, name)
     mask = drawn(name, target.width)
     cited = "" if name in (s.name for s in cell.states) else f" ({sources.MEMORY_LOSS.short})"
     note = f"with dropout on {name}{cited}"
@@ -223,6 +220,44 @@ def residual(cell: Cell) -> Cell:
     """Adds the state before the step to its next value, for the first state: ``h + next``."""
     first = cell.states[0]
     return _with_states(cell, {first.name: first.symbol + cell.next[0]}, (), (), "residual in time")
+
+
+def perturbed(cell: Cell, *names: str) -> Cell:
+    """Adds a context to named values at every step, wherever they are used: ``shift_h`` to ``h``.
+
+    With zeros for it nothing changes, and its gradient is that of the value with all that flows through later steps, which
+    the gradient of a traced value is not: ``torch.autograd.grad(loss, shift)`` is dL/dh_t for each t.
+
+    Args:
+        cell: the equations.
+        names: values that a run can trace: states, gates, other equations.
+
+    Raises:
+        InputError: there is no such value, or it is not computed in the step.
+
+    Example:
+        >>> from rondeau.cells import gru
+        >>> [item.name for item in perturbed(gru(), "h").contexts]
+        ['shift_h']
+    """
+    return reduce(_perturbed, names, cell)
+
+
+def _perturbed(cell: Cell, name: str) -> Cell:
+    target = _computed(cell, name)
+    shift = Input(_free(cell, f"shift_{name}"), target.width, "context", "step")
+    note = f"{name} perturbed"
+    return _rewritten(cell, lambda e: e + shift.symbol if e is target else None, lambda: (shift,), lambda: (), note)
+
+
+def _computed(cell: Cell, name: str) -> Expr:
+    """A named value that an equation computes."""
+    target = cell.value(name)
+    if target.op in LEAVES:
+        raise InputError(
+            f"{name} of {cell.name} is not computed in the step; name an equation, such as {cell.equations[0].name}"
+        )
+    return target
 
 
 def _states(cell: Cell) -> dict[Expr, str]:

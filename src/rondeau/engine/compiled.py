@@ -60,7 +60,7 @@ class _Scan(torch.autograd.Function):
         ctx.shapes = [value.shape for value in outputs]  # not the outputs: they hold this node, and would never be freed
         ctx.save_for_backward(kept.memory, *kept.hoisted.values(), *tensors)
         ctx.set_materialize_grads(False)
-        return tuple(outputs)
+        return tuple(map(_own, outputs))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> Any:
@@ -74,6 +74,11 @@ class _Scan(torch.autograd.Function):
         y, state, traces = reference.run(problem)
         given = tuple(problem.x.new_zeros(s) if g is None else g for g, s in zip(gradients, ctx.shapes))
         return (None, None, *gradients_of((y, *state, *traces.values()), tensors, given, create_graph=True))
+
+
+def _own(value: Tensor) -> Tensor:
+    """The same memory as a tensor of its own: autograd forbids in-place changes of a view among several outputs."""
+    return value.new_empty(0).set_(value) if value._is_view() else value
 
 
 def _hollow(problem: Problem) -> Problem:

@@ -28,7 +28,8 @@ def run(problem: Problem) -> Result:
     frame = _Frame(problem, [*wanted, *following])
     rows, state = frame.walk(wanted, following)
     columns = [_stacked(problem, expr, [row[i] for row in rows]) for i, expr in enumerate(wanted)]
-    return columns[0], state, dict(zip(traced, columns[1:]))
+    # copies: the last states may be what a derivative needs, or the states given, and their owner may change them in place
+    return columns[0], tuple(value.clone() for value in state), dict(zip(traced, columns[1:]))
 
 
 def _stacked(problem: Problem, expr: Expr, steps: list[Tensor]) -> Tensor:

@@ -63,7 +63,9 @@ def scan(
             for those declared per step.
         masks: values of the cell's masks by name, in the same shapes; a mask that is not given stands for its mean.
         clip: bounds each element of the gradient that flows back through the states, at every step.
-        trace: names of values to hand out at every step.
+        trace: names of values to hand out at every step. They lie beside ``y`` and not on the way to it: a loss may use
+            them, but dL/dh_t with all that flows through later steps is the gradient of the ``shift_h`` of
+            `rondeau.cells.perturbed`.
         segment: keeps for the backward pass only the states every so many steps, and computes the rest again; with ``auto``
             memory grows with the square root of the length. Recorded programs (``torch.compile``) leave it out of account.
         backend: ``auto``, or the name of one of `BACKENDS`.
