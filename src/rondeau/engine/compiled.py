@@ -78,7 +78,9 @@ class _Scan(torch.autograd.Function):
 
 def _own(value: Tensor) -> Tensor:
     """The same memory as a tensor of its own: autograd forbids in-place changes of a view among several outputs."""
-    return value.new_empty(0).set_(value) if value._is_view() else value
+    if not value._is_view():
+        return value
+    return value.new_empty(0).set_(value.untyped_storage(), value.storage_offset(), value.size(), value.stride())
 
 
 def _hollow(problem: Problem) -> Problem:
