@@ -185,3 +185,40 @@ def test_autocast_leaves_kernels_alone() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = torch.autograd.grad(layer(x)[0].square().sum(), list(layer.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(found, expected))
+
+
+TAKEN = (
+    "training", "step", "reverse", "hidden_size", "input_size", "output_size", "cell", "forward", "backend", "weight", "bias",
+    "lengths", "sizes", "params", "initial", "start", "clip", "segment", "type", "register_parameter", "_parameters", "state",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("initial", ["zeros", "learned"])
+@pytest.mark.parametrize("name", TAKEN)
+def test_a_parameter_or_state_may_have_any_name(name: str, initial: str) -> None:
+    scope: dict[str, object] = {}
+    lines = [
+        "from rondeau import cell, input, state, tanh, weight",
+        f"@cell\ndef parameter(x=input(), h=state(), {name}=weight('hidden', 'input'), {name}_=weight('hidden', 'hidden')):",
+        f"    h = tanh({name} @ x + {name}_ @ h)\n    return h",
+        f"@cell\ndef recurrent(x=input(), {name}=state(), W=weight('hidden', 'input'), U=weight('hidden', 'hidden')):",
+        f"    {name} = tanh(W @ x + U @ {name})\n    return {name}",
+    ]
+    exec("\n".join(lines), scope)
+    x, found = torch.randn(2, 3, 4), []
+    for cell in (scope["parameter"], scope["recurrent"]):
+        torch.manual_seed(0)
+        layer = nn.Recurrent(cell, 4, 5, initial=initial)
+        twin = nn.Recurrent(cell, 4, 5, initial=initial)
+        twin.load_state_dict(layer.state_dict())
+        y, _ = copy.deepcopy(twin)(x)
+        y.sum().backward()
+        assert set(layer.params) == {p.name for p in cell.parameters}
+        assert all(isinstance(value, torch.nn.Parameter) for value in layer.params.values())
+        assert len(layer.state_dict()) == 2 + (initial == "learned")
+        found.append(y)
+    torch.testing.assert_close(*found)
+
+
+def test_ordinary_names_are_the_keys_of_the_weights() -> None:
+    assert list(nn.Recurrent("lstm", 3, 4).state_dict()) == ["W", "U", "b"]

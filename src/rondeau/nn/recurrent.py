@@ -20,7 +20,8 @@ States = tuple[Tensor, ...]
 class Recurrent(nn.Module):
     """A layer of one cell.
 
-    Every parameter of the cell is a parameter of the module under the same name, packed by gate. Masks (dropout, zoneout)
+    Every parameter of the cell is a parameter of the module under the same name, packed by gate; one whose name the module
+    needs for itself, such as ``reverse``, gets an underscore behind it. Masks (dropout, zoneout)
     are drawn in training mode and stand at their mean otherwise.
 
     Args:
@@ -66,9 +67,10 @@ class Recurrent(nn.Module):
             raise InputError(f"initial is zeros, learned or normal, not {initial!r}")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.reverse, self.initial, self.clip, self.segment, self.backend = reverse, initial, clip, segment, backend
+        self._attributes = _attributes(self.cell, {*vars(self), "start", *dir(type(self))})
         for item in self.cell.parameters:
             value = draw(item, self.sizes, dtype=dtype).to(device=device)
-            self.register_parameter(_attribute(item.name), nn.Parameter(value))
+            self.register_parameter(self._attributes[item.name], nn.Parameter(value))
         if initial == "learned":
             widths = [state.width.bind(self.sizes) for state in self.cell.states]
             start = [nn.Parameter(torch.zeros(width, device=device, dtype=dtype)) for width in widths]
@@ -82,7 +84,7 @@ class Recurrent(nn.Module):
     @property
     def params(self) -> dict[str, Tensor]:
         """The cell's parameters by name, as `rondeau.scan` takes them."""
-        return {item.name: getattr(self, _attribute(item.name)) for item in self.cell.parameters}
+        return {name: getattr(self, attribute) for name, attribute in self._attributes.items()}
 
     def initial_state(self, batch: int) -> States:
         """The states that ``batch`` sequences start with, each (batch, width)."""
@@ -169,13 +171,17 @@ def _in_type(value: Any, dtype: torch.dtype) -> Any:
     return tuple(_in_type(item, dtype) for item in value) if isinstance(value, (tuple, list)) else value
 
 
-def _attribute(name: str) -> str:
-    """A parameter's name on the module; one that a module has already gets an underscore."""
-    return (
-        f"{name}_"
-        if hasattr(nn.Module, name) or name in ("cell", "sizes", "clip", "segment", "start", "initial", "params")
-        else name
-    )
+def _attributes(cell: Cell, taken: set[str]) -> dict[str, str]:
+    """Each parameter's name on the module: its own, with underscores behind it where the module has that name already."""
+    names = {item.name for item in cell.parameters}
+    found: dict[str, str] = {}
+    for item in cell.parameters:
+        name = item.name
+        while name in taken or (name != item.name and name in names):
+            name += "_"
+        found[item.name] = name
+        taken = taken | {name}
+    return found
 
 
 def _sizes(cell: Cell, input_size: int, hidden_size: int, others: dict[str, int]) -> dict[str, int]:
