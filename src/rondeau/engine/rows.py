@@ -101,7 +101,7 @@ def rows_of(problem: Problem, parts: int, team: int) -> Rows:
 @lru_cache(maxsize=64)
 def dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> Rows:
     """The rows of a batch whose sequences are all ``time`` steps long."""
-    steps = np.arange(time, dtype=np.int64)
+    steps: np.ndarray = np.arange(time, dtype=np.int64)
     steps = steps[::-1] if reverse else steps
     cuts = [batch * k // parts for k in range(parts + 1)]
     counts = [np.full(time, high - low, dtype=np.int64) for low, high in zip(cuts, cuts[1:])]
