@@ -82,14 +82,13 @@ def test_nothing_is_written_outside_the_buffers(name: str, guards: Guards) -> No
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_team_of_threads_computes_the_same(name: str, monkeypatch) -> None:
+def test_a_team_of_threads_computes_the_same(name: str, two_threads, monkeypatch) -> None:
     torch.manual_seed(3)
     item, sizes = ALL[name], {"input": 5, "hidden": 156, "projection": 33, "output": 4, "context": 3}
     known = {size: sizes[size] for size in item.sizes}
     params = {p.name: (0.3 * torch.randn(p.shape(known))).requires_grad_() for p in item.parameters}
     x = torch.randn(3, 7, 5)
     context = {c.name: torch.rand(3, 7, 1) if c.per == "step" else torch.rand(3, 3) for c in item.contexts}
-    assert torch.get_num_threads() > 1
     for options in ({}, {"lengths": [7, 2, 5], "reverse": True}):
         runs = []
         for cache in (1 << 40, -1):
@@ -101,7 +100,7 @@ def test_a_team_of_threads_computes_the_same(name: str, monkeypatch) -> None:
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-def test_one_sequence_can_have_a_team(monkeypatch) -> None:
+def test_one_sequence_can_have_a_team(two_threads, monkeypatch) -> None:
     params, x = drawn(600)
     monkeypatch.setattr(program, "SHARED", 1 << 40)
     expected = scan(plain, params, x[:1], backend="compiled")[0]
@@ -197,7 +196,7 @@ def test_eight_threads_share_one_cell() -> None:
         torch.testing.assert_close(y, expected)
 
 
-def test_without_openmp_threads_of_our_own_do_the_work(monkeypatch) -> None:
+def test_without_openmp_threads_of_our_own_do_the_work(two_threads, monkeypatch) -> None:
     params, x = drawn(40)
     weights = {name: value.requires_grad_() for name, value in params.items()}
     runs = []
@@ -215,7 +214,7 @@ def _child(queue) -> None:
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
-def test_a_forked_child_computes_on_one_thread() -> None:
+def test_a_forked_child_computes_on_one_thread(two_threads) -> None:
     params, x = drawn()
     expected = scan(plain, params, x, backend="compiled")[0]
     context = multiprocessing.get_context("fork")
@@ -257,9 +256,9 @@ def test_memory_goes_back_when_the_graph_does(lent) -> None:
         assert lent[3]() is not None
         del y, _
         assert lent[3]() is None
-        kinds = {id(whole) for _, whole in memory._free.values()}
+        kinds = {id(block) for _, block in memory._blocks._free.values()}
         scan(plain, weights, x, backend="compiled")
-        assert {id(whole) for _, whole in memory._free.values()} == kinds  # nothing new was made
+        assert {id(block) for _, block in memory._blocks._free.values()} == kinds  # nothing new was made
     finally:
         gc.enable()
 

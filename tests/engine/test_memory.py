@@ -1,0 +1,222 @@
+"""Memory is handed on only when nothing can read it any more, whoever holds it and in whatever thread."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from rondeau import cells, scan
+from rondeau.cells import ALL
+from rondeau.engine import Stepper, memory
+from rondeau.engine.memory import Blocks
+from rondeau.ir import Cell
+
+ALIASES: dict[str, Callable[[Tensor], Any]] = {
+    "detach": lambda t: t.detach(),
+    "data": lambda t: t.data,
+    "view": lambda t: t.view(-1),
+    "slice": lambda t: t[3:],
+    "strided": lambda t: t.as_strided((4,), (1,), 2),
+    "alias of an alias": lambda t: t.detach().view(-1)[1:].data,
+    "array": lambda t: t.numpy(),
+    "buffer": lambda t: memoryview(t.numpy()),
+    "storage": lambda t: t.untyped_storage(),
+    "capsule": lambda t: t.__dlpack__(),
+    "other library": lambda t: np.from_dlpack(t),
+    "parameter": lambda t: torch.nn.Parameter(t),
+}
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch) -> Iterator[None]:
+    """Even the smallest run borrows."""
+    monkeypatch.setattr(memory, "SMALL", 0)
+    memory._blocks.clear()
+    yield
+    memory._blocks.clear()
+
+
+@pytest.mark.parametrize("alias", ALIASES.values(), ids=list(ALIASES))
+def test_a_block_comes_back_when_its_last_alias_is_gone(alias: Callable[[Tensor], Any]) -> None:
+    like = torch.empty(0)
+    lent = memory.borrow(like, 100)
+    kept = alias(lent)
+    address = lent.data_ptr()
+    del lent
+    gc.collect()
+    assert len(memory._blocks) == 0
+    assert memory.borrow(like, 100).data_ptr() != address
+    memory._blocks.clear()
+    del kept
+    gc.collect()
+    assert len(memory._blocks) == 1
+    assert memory.borrow(like, 100).data_ptr() == address
+
+
+def test_what_is_lent_is_as_torch_would_make_it() -> None:
+    for dtype in (torch.float32, torch.float64):
+        with torch.inference_mode():
+            lent = memory.borrow(torch.empty(0, dtype=dtype), 1001)
+        assert lent.dtype == dtype and lent.shape == (1001,) and lent.is_contiguous()
+        assert lent.data_ptr() % 64 == 0 and not lent.is_inference() and not lent.requires_grad
+        assert lent.untyped_storage().nbytes() == 1001 * dtype.itemsize  # nothing behind it can be reached
+        again = torch.zeros(3, dtype=dtype, requires_grad=True).sum()
+        lent.fill_(1).mul_(again.detach())
+
+
+def drawn(cell: Cell, batch: int = 3, time: int = 5, seed: int = 0) -> dict[str, Any]:
+    draw = torch.Generator().manual_seed(seed)
+    sizes = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}
+    known = {name: sizes[name] for name in cell.sizes}
+    params = {p.name: 0.5 * torch.randn(p.shape(known), generator=draw) for p in cell.parameters}
+    lead = {"step": (batch, time), "sequence": (batch,)}
+    context = {c.name: torch.rand(*lead[c.per], c.width.bind(known), generator=draw) for c in cell.contexts}
+    return {"params": params, "x": torch.randn(batch, time, 5, generator=draw), "context": context}
+
+
+def run(cell: Cell, given: dict[str, Any], backend: str = "compiled", **options: Any) -> tuple[Tensor, list[Tensor]]:
+    """A number that depends on every result, and what its gradient is asked of."""
+    leaves = [value.detach().clone().requires_grad_() for value in (given["x"], *given["params"].values())]
+    params = dict(zip(given["params"], leaves[1:]))
+    y, state, *_ = scan(cell, params, leaves[0], context=given["context"], backend=backend, **options)
+    return y.square().sum() + sum(s.sin().sum() for s in state), leaves
+
+
+def gradients(total: Tensor, leaves: list[Tensor]) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(total, leaves, materialize_grads=True)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_hook_may_keep_an_alias_of_what_is_saved(name: str) -> None:
+    cell = ALL[name]
+    given = drawn(cell)
+    expected = gradients(*run(cell, given))
+    gc.collect()
+    with saved_tensors_hooks(lambda t: t.detach(), lambda t: t):
+        total, leaves = run(cell, given)
+    for seed in (1, 2, 3):
+        run(cell, drawn(cell, seed=seed))
+    for a, b in zip(gradients(total, leaves), expected, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "layer_norm_gru", "clockwork", "conditioned_lstm", "peephole_lstm_full"])
+def test_results_and_gradients_belong_to_the_caller(name: str) -> None:
+    cell = ALL[name]
+    given = drawn(cell)
+    params = {key: value.clone().requires_grad_() for key, value in given["params"].items()}
+    x = given["x"].clone().requires_grad_()
+    equation = next(e.name for e in cell.equations)
+    for options in ({}, {"lengths": [5, 2, 3], "reverse": True}):
+        y, state, traces = scan(cell, params, x, context=given["context"], trace=(equation,), backend="compiled", **options)
+        total = y.square().sum() + sum(s.sum() for s in state) + traces[equation].sum()
+        found = torch.autograd.grad(total, [x, *params.values()], materialize_grads=True)
+        results = [y, *state, *traces.values(), *found]
+        copies = [value.detach().clone() for value in results]
+        storages = [value.untyped_storage().data_ptr() for value in results]
+        for seed in (4, 5, 6):
+            gradients(*run(cell, drawn(cell, seed=seed)))
+        assert all(torch.equal(a, b) for a, b in zip(results, copies, strict=True))
+        lent = {block.ctypes.data for _, block in memory._blocks._free.values()}
+        assert len(memory._blocks) and not lent & set(storages)
+
+
+def test_a_stepper_keeps_what_it_runs_in() -> None:
+    cell = ALL["peephole_lstm"]
+    params, table = drawn(cell)["params"], torch.randn(7, 5)
+    entries = [3, 1, 6, 0, 2, 5]
+    stepper = Stepper(cell, params, table)
+    found = []
+    for entry in entries:
+        found.append(stepper.step(entry).copy())
+        gradients(*run(cell, drawn(cell, seed=entry, batch=1, time=7)))
+    expected, state = scan(cell, params, table[entries].unsqueeze(0), backend="reference")
+    torch.testing.assert_close(torch.from_numpy(np.stack(found)), expected[0])
+    torch.testing.assert_close(stepper.state, state)
+
+
+def test_threads_do_not_read_one_anothers_memory() -> None:
+    cell = cells.lstm()
+    data = [drawn(cell, seed=seed) for seed in range(8)]
+    expected = [gradients(*run(cell, given)) for given in data]
+    wrong: list[int] = []
+
+    def work(first: int) -> None:
+        kept = []
+        for k in range(24):
+            index = (first + k) % len(data)
+            with saved_tensors_hooks(lambda t: t.detach(), lambda t: t):
+                kept.append((index, run(cell, data[index])))
+            if len(kept) == 3:
+                index, (total, leaves) = kept.pop(0)
+                found = gradients(total, leaves)
+                wrong.extend([index] * (not all(torch.equal(a, b) for a, b in zip(found, expected[index], strict=True))))
+
+    workers = [threading.Thread(target=work, args=(first,)) for first in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
+
+
+def test_blocks_are_bounded_and_the_oldest_go_first() -> None:
+    blocks = Blocks(limit=1000)
+    key = (torch.float32, 100)
+    arrays = [np.empty(100, np.float32) for _ in range(3)]
+    for array in arrays:
+        blocks.give(key, array)
+    assert blocks.total == 800 and blocks.take(key) is arrays[2] and blocks.take(key) is arrays[1]
+    assert blocks.take(key) is None and blocks.total == 0
+    blocks.give(key, np.empty(1000, np.float32))  # larger than all that may be kept
+    assert len(blocks) == 0 and blocks.total == 0
+
+
+def test_a_block_may_come_back_while_the_lock_is_held() -> None:
+    blocks = Blocks(limit=1000)
+    key = (torch.float32, 10)
+    with blocks._lock:
+        blocks.give(key, np.empty(10, np.float32))
+    assert blocks.take(key) is not None
+
+
+def _child(queue: Any) -> None:
+    queue.put(float(gradients(*run(cells.lstm(), drawn(cells.lstm())))[0].sum()))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def test_a_child_forked_while_the_lock_is_held_does_not_wait_for_it() -> None:
+    expected = float(gradients(*run(cells.lstm(), drawn(cells.lstm())))[0].sum())
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    with memory._blocks._lock:
+        child = context.Process(target=_child, args=(queue,))
+        child.start()
+    assert queue.get(timeout=60) == pytest.approx(expected)
+    child.join(timeout=60)
+
+
+def test_what_is_still_held_at_the_end_of_the_process_does_no_harm() -> None:
+    text = """
+import atexit, torch
+from rondeau import cells
+from rondeau.engine import memory
+from rondeau.nn import Recurrent
+held = memory.borrow(torch.empty(0), 1 << 20)
+array = memory.borrow(torch.empty(0), 1 << 20).numpy()
+y, _ = Recurrent(cells.gru(), 64, 64)(torch.randn(32, 100, 64))
+atexit.register(lambda: memory.borrow(torch.empty(0), 1 << 20).sum())
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
