@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ class LanguageModel(nn.Module):
             features in the embedding as the last layer puts out.
         clip: bounds each element of the gradient that flows back through the states, at every step.
         backend: as for `rondeau.scan`.
+        sizes: the cell's sizes beside ``input`` and ``hidden``, such as ``{"projection": 64}``; as ``hidden`` if not given.
 
     Raises:
         InputError: sizes that do not fit.
@@ -50,6 +52,7 @@ class LanguageModel(nn.Module):
         tied: bool = False,
         clip: float | None = None,
         backend: str = "auto",
+        sizes: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         if vocabulary < 1 or layers < 1 or embedding < 0:
@@ -62,7 +65,9 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(vocabulary, embedding) if embedding else None
         self.dropout = nn.Dropout(dropout)
         width = embedding or vocabulary
-        self.body = cell if isinstance(cell, Stack) else _stack(cell, width, hidden, layers, dropout, clip, backend)
+        self.body = (
+            cell if isinstance(cell, Stack) else _stack(cell, width, hidden, layers, dropout, clip, backend, sizes or {})
+        )
         features = _output_size(self.body)
         self.head = nn.Linear(features, vocabulary)
         if tied:
@@ -89,21 +94,39 @@ class LanguageModel(nn.Module):
         return self.head(y), state
 
 
-def _stack(cell: Cell | str, width: int, hidden: int, layers: int, dropout: float, clip: float | None, backend: str) -> Stack:
+def _stack(
+    cell: Cell | str,
+    width: int,
+    hidden: int,
+    layers: int,
+    dropout: float,
+    clip: float | None,
+    backend: str,
+    sizes: Mapping[str, int],
+) -> Stack:
     chosen = get(cell) if isinstance(cell, str) else cell
-    others = [name for name in chosen.sizes if name not in ("input", "hidden")]
+    others = _other_sizes(chosen, hidden, sizes)
     if chosen.contexts:
         raise InputError(
             f"{chosen.name} needs the context {chosen.contexts[0].name!r}, which a language model has not; choose another cell"
         )
-    extra: dict[str, Any] = dict.fromkeys(others, hidden)
     modules: list[nn.Module] = []
     for layer in range(layers):
         if layer and dropout:
             modules.append(nn.Dropout(dropout))
-        modules.append(Recurrent(chosen, width, hidden, clip=clip, backend=backend, **extra))
+        modules.append(Recurrent(chosen, width, hidden, clip=clip, backend=backend, **others))
         width = modules[-1].output_size  # type: ignore[assignment]
     return Stack(*modules)
+
+
+def _other_sizes(cell: Cell, hidden: int, given: Mapping[str, int]) -> dict[str, Any]:
+    """The sizes of a cell beside ``input`` and ``hidden``: as given, else as many as hidden units."""
+    own = [name for name in cell.sizes if name not in ("input", "hidden")]
+    unknown = [name for name in given if name not in own]
+    if unknown:
+        has = f"beside input and hidden it has {', '.join(own)}" if own else "it has none beside input and hidden"
+        raise InputError(f"{cell.name} has no size {unknown[0]!r}; {has}")
+    return {**dict.fromkeys(own, hidden), **given}
 
 
 def _output_size(body: Stack) -> int:

@@ -85,7 +85,7 @@ def start(
     words = tokenizer(settings.tokenizer, corpus.text, settings.vocabulary)
     train, held = hold_out(words.encode(corpus.text), settings.held_out)
     _threads(settings)
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(settings.seed % 2**64)
     model = _model(settings, chosen, words)
     training = Training(model, train, held, settings)
     run = Run(model, words, settings, chosen, training, None, train, held)
@@ -146,6 +146,7 @@ def _model(settings: Settings, cell: Cell, words: Tokenizer) -> LanguageModel:
         tied=settings.tied,
         clip=settings.clip_step,
         backend=settings.backend,
+        sizes=settings.sizes,
     )
 
 

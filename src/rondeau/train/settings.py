@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rondeau.errors import InputError
@@ -18,7 +19,10 @@ else:
 
 @dataclass(frozen=True)
 class Settings:
-    """What to learn, with what, and how long. One of ``minutes``, ``epochs`` and ``steps`` says when to end."""
+    """What to learn, with what, and how long. One of ``minutes``, ``epochs`` and ``steps`` says when to end.
+
+    ``sizes`` are those of the cell beside ``input`` and ``hidden``, such as ``{"projection": 64}``.
+    """
 
     corpus: str = "shakespeare"
     encoding: str = "utf-8"
@@ -27,6 +31,7 @@ class Settings:
     held_out: float = 0.05
     cell: str = "lstm"
     hidden: int = 320
+    sizes: Mapping[str, int] = field(default_factory=dict)
     layers: int = 1
     embedding: int = 64
     dropout: float = 0.0
@@ -56,11 +61,16 @@ class Settings:
         """
         for name, (low, inclusive) in _BOUNDS.items():
             value = getattr(self, name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{name} is a finite number, not {value!r}")
             if value is not None and not (value >= low if inclusive else value > low):
                 raise InputError(f"{name} is {'at least' if inclusive else 'above'} {low:g}, not {value!r}")
         for name in ("dropout", "held_out"):
             if not getattr(self, name) < 1:
                 raise InputError(f"{name} lies below 1, not {getattr(self, name)!r}")
+        for name, size in self.sizes.items():
+            if size < 1:
+                raise InputError(f"sizes are positive whole numbers, not {name}={size}")
         if self.schedule not in ("cosine", "linear", "constant"):
             raise InputError(f"schedule is cosine, linear or constant, not {self.schedule!r}")
         ends = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
@@ -71,7 +81,7 @@ class Settings:
     def to_toml(self) -> str:
         """The settings as TOML; what is None is left out."""
         given = [(item.name, getattr(self, item.name)) for item in fields(self)]
-        return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in given if value is not None)
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in given if value is not None)
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> Settings:
@@ -85,7 +95,7 @@ class Settings:
             if name not in known:
                 raise InputError(f"there is no setting {name!r}; the settings are {', '.join(known)}")
             if not _fits(value, known[name]):
-                raise InputError(f"the setting {name} is {known[name].replace(' | None', '')}, not {value!r}")
+                raise InputError(f"the setting {name} is {_kind(known[name])}, not {value!r}")
         return Settings(**dict(values))
 
     @staticmethod
@@ -110,7 +120,19 @@ _BOUNDS: dict[str, tuple[float, bool]] = {
 }  # fmt: skip
 
 
+def _kind(kind: str) -> str:
+    return "a table of whole numbers" if kind.startswith("Mapping") else kind.replace(" | None", "")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _fits(value: Any, kind: str) -> bool:
+    if kind.startswith("Mapping"):
+        return isinstance(value, Mapping) and all(_fits(name, "str") and _fits(item, "int") for name, item in value.items())
     kinds = {"int": int, "float": (int, float), "str": str, "bool": bool}
     name = kind.replace(" | None", "")
     if value is None:
