@@ -65,22 +65,65 @@ def _help(item: object, settings: bool = False) -> str:
 def api() -> str:
     """Every public name with its signature and the first sentence of its docstring."""
     lines = ["# API", "", "Written by `python docs/generate.py` from the docstrings, which say more: `help(rondeau.scan)`.", ""]
+    listed: dict[str, object] = {}
     for package in PACKAGES:
         module = importlib.import_module(package)
+        values = {name: getattr(module, name) for name in sorted(module.__all__, key=str.lower) if not name.startswith("__")}
+        values = {name: value for name, value in values.items() if not inspect.ismodule(value)}
+        again = [name for name, value in values.items() if name in listed and listed[name] is value]
         lines += [f"## {package}", "", (module.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "), ""]
-        lines += [*_entries(package), ""]
+        lines += [_entry(name, value) for name, value in values.items() if name not in again]
+        lines += ["", "Also here, as above: " + ", ".join(f"`{name}`" for name in again) + "."] * bool(again) + [""]
+        listed |= values
     return "\n".join(lines)
 
 
-def _entries(package: str) -> Iterator[str]:
-    module = importlib.import_module(package)
-    for name in sorted(module.__all__, key=str.lower):
-        value = getattr(module, name)
-        if inspect.ismodule(value) or name.startswith("__"):
-            continue
-        own = callable(value) and getattr(value, "__doc__", None)
-        summary = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ") if own else _constant(value)
-        yield f"- `{name}`: {summary}"
+def _entry(name: str, value: object) -> str:
+    own = callable(value) and getattr(value, "__doc__", None)
+    summary = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ") if own else _constant(value)
+    signature = _signature(value)
+    return f"- `{name}`{f' `{signature}`' if signature else ''}: {summary}"
+
+
+def _signature(value: object) -> str:
+    """The arguments with their types and defaults, and the result; nothing for a constant or an error."""
+    if not callable(value) or (inspect.isclass(value) and issubclass(value, BaseException)):
+        return ""
+    try:
+        whole = inspect.signature(value)
+    except ValueError:
+        return ""
+    arguments = whole.replace(parameters=[_argument(each) for each in whole.parameters.values()], return_annotation=whole.empty)
+    result = whole.empty if inspect.isclass(value) else whole.return_annotation
+    return str(arguments) + ("" if result is whole.empty else f" -> {_Bare(result)!r}")
+
+
+def _argument(each: inspect.Parameter) -> inspect.Parameter:
+    if each.annotation is not each.empty:
+        each = each.replace(annotation=_Bare(each.annotation))
+    return each if each.default is each.empty else each.replace(default=_Default(each.default))
+
+
+class _Bare:
+    """A type as it was written."""
+
+    def __init__(self, written: object) -> None:
+        self.text = written if isinstance(written, str) else inspect.formatannotation(written)
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+class _Default:
+    """A default that reads the same on every run: functions by their names, values of our own by their class."""
+
+    def __init__(self, value: object) -> None:
+        name = getattr(value, "__name__", None)
+        plain = isinstance(value, (str, int, float, tuple, type(None)))
+        self.text = name or (repr(value) if plain else f"{type(value).__name__}(...)")
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def _constant(value: object) -> str:
