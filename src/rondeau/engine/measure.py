@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.normalise import levels_of
+from rondeau.engine.processor import processor
 from rondeau.engine.scan import scan
 from rondeau.errors import RunError
 from rondeau.ir.cell import Cell
@@ -203,4 +203,4 @@ def operations(cell: Cell, shape: Shape) -> int:
 
 def circumstances() -> dict[str, Any]:
     """What a figure depends on besides the code."""
-    return {"threads": torch.get_num_threads(), "torch": torch.__version__, "machine": platform.machine()}
+    return {"threads": torch.get_num_threads(), "torch": torch.__version__, "machine": processor()}
