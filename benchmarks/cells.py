@@ -14,7 +14,7 @@ import torch
 from common import undisturbed, write
 
 from rondeau import nn
-from rondeau.engine.measure import Competitor, Shape, assert_equal, interleave, layer
+from rondeau.benchmark.measure import Competitor, Shape, assert_equal, interleave, layer
 
 SHAPES = (
     (100, 1, 64, 64), (100, 16, 64, 128), (100, 64, 128, 128), (100, 32, 256, 256), (100, 64, 512, 512), (35, 20, 650, 650),

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from rondeau.benchmark.measure import Shape, Work, circumstances, work
 from rondeau.cells import get
-from rondeau.engine.measure import Shape, Work, circumstances, work
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 from rondeau.nn import Recurrent

@@ -30,7 +30,7 @@ import torchrecurrent
 from common import undisturbed, write, zoo_work
 from torch import Tensor
 
-from rondeau.engine.measure import Competitor, Shape, Work, assert_equal, gradients, interleave, operations
+from rondeau.benchmark.measure import Competitor, Shape, Work, assert_equal, gradients, interleave, operations
 
 SHAPES = (Shape(100, 16, 64, 128), Shape(100, 64, 128, 128), Shape(100, 32, 256, 256))
 Params = Mapping[str, Any]

@@ -8,7 +8,21 @@ from pathlib import Path
 
 import pytest
 
-ORDER = ["errors", "ir", "cells", "engine", "nn", "data", "models", "train", "estimators", "diagnostics", "export", "cli"]
+ORDER = [
+    "errors",
+    "ir",
+    "cells",
+    "engine",
+    "benchmark",
+    "nn",
+    "data",
+    "models",
+    "train",
+    "estimators",
+    "diagnostics",
+    "export",
+    "cli",
+]
 FORBIDDEN = {"ir": {"torch", "numpy", "llvmlite"}, "cells": {"torch", "numpy", "llvmlite"}, "data": {"llvmlite"}}
 SOURCE = Path(__file__).parent.parent / "src" / "rondeau"
 LATE = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rondeau.benchmark.measure import Shape, operations
 from rondeau.cells import get
-from rondeau.engine.measure import Shape, operations
 
 SMALL = ["--shape", "6,2,3,4", "--repeats", "2"]
 

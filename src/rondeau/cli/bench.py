@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from rondeau.engine.measure import Competitor, Shape, Timing, Work
+    from rondeau.benchmark.measure import Competitor, Shape, Timing, Work
 
 YARDSTICK = "nn.LSTM"
 
@@ -35,8 +35,8 @@ def command(
     """
     import torch
 
+    from rondeau.benchmark.measure import assert_equal, interleave, operations, work
     from rondeau.cells import get
-    from rondeau.engine.measure import assert_equal, interleave, operations, work
     from rondeau.errors import InputError
     from rondeau.nn import Recurrent
 
@@ -61,7 +61,7 @@ def command(
 
 
 def _shape(text: str) -> Shape:
-    from rondeau.engine.measure import Shape
+    from rondeau.benchmark.measure import Shape
     from rondeau.errors import InputError
 
     parts = [part.strip() for part in text.split(",")]
@@ -95,7 +95,7 @@ def _competing(task: Work, against: list[str] | None) -> list[str]:
 def _yardstick(task: Work) -> Competitor:
     import torch
 
-    from rondeau.engine.measure import layer
+    from rondeau.benchmark.measure import layer
 
     module = torch.nn.LSTM(task.x.shape[-1], task.gradient.shape[-1], batch_first=True, dtype=task.x.dtype)
     return layer(YARDSTICK, module, task.x, task.gradient)
@@ -109,7 +109,7 @@ def _line(cell: str, size: Shape, dtype: str, name: str, count: int, times: dict
     """The figures of one competitor. All gradients take twice the operations of the forward run."""
     from dataclasses import astuple
 
-    from rondeau.engine.measure import circumstances
+    from rondeau.benchmark.measure import circumstances
 
     line: dict[str, Any] = {"cell": cell, "shape": astuple(size), "dtype": dtype, "on": name}
     for kind, flops in (("train", 3 * count), ("infer", count)):

@@ -1,7 +1,7 @@
 """A figure names the processor that it was measured on."""
 
-from rondeau.engine.measure import circumstances
-from rondeau.engine.processor import described, processor
+from rondeau.benchmark.measure import circumstances
+from rondeau.benchmark.processor import described, processor
 
 LINES = "processor : 0\nvendor_id : {}\ncpu family : {}\nmodel : {}\nmodel name : {}\nflags : fpu {}\n\nprocessor : 1\n"
 

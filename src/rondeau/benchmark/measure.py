@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rondeau.benchmark.processor import processor
 from rondeau.engine.normalise import levels_of
-from rondeau.engine.processor import processor
 from rondeau.engine.scan import scan
 from rondeau.errors import RunError
 from rondeau.ir.cell import Cell

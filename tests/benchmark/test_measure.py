@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rondeau.benchmark.measure import Competitor, Shape, Work, assert_equal, interleave, layer, operations, work
 from rondeau.cells import ALL
-from rondeau.engine.measure import Competitor, Shape, Work, assert_equal, interleave, layer, operations, work
 from rondeau.errors import RunError
 from rondeau.nn import GRU, Recurrent
 
