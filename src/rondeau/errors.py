@@ -21,3 +21,11 @@ class DataError(RondeauError):
 
 class RunError(RondeauError):
     """A run folder or a checkpoint is not sound."""
+
+
+class RondeauWarning(UserWarning):
+    """The base of all warnings that Rondeau gives."""
+
+
+class FallbackWarning(RondeauWarning):
+    """A cell runs step by step in Python, many times slower, because no kernel is for its device or type."""

@@ -87,6 +87,8 @@ def refusal(problem: Problem) -> str | None:
         return "PyTorch's kernels refuse empty sequences"
     if problem.sizes.get("projection") == problem.sizes.get("hidden"):
         return "PyTorch takes a projection for none when it is as wide as the hidden state"
+    if problem.lengths is not None and problem.x.is_meta:
+        return "PyTorch packs no sequences on the device meta"
     if problem.lengths is not None and int(problem.lengths.min()) == 0:
         return "PyTorch's kernels refuse sequences of length 0"
     return transforming(problem.tensors)

@@ -149,11 +149,16 @@ def _module(model: LanguageModel, state: Any) -> Advance:
     return advance
 
 
+def _plain(layer: Recurrent) -> bool:
+    """Whether a layer is one run forward of a cell without contexts, on a backend that a kernel may stand for."""
+    single = layer.num_layers == 1 and not layer.bidirectional and not layer.reverse
+    return single and not layer.cell.contexts and layer.backend in ("auto", "compiled")
+
+
 def _compiled(model: LanguageModel, state: Any) -> Advance | None:
     """The whole model as one cell, stepped by a kernel; None where it is not made of plain layers or no kernel can run it."""
     layers: list[Any] = [layer for layer in model.body if not isinstance(layer, (nn.Dropout, nn.Identity))]
-    plain = all(type(layer) is Recurrent and not layer.reverse and not layer.cell.contexts for layer in layers)
-    if not plain or any(layer.backend not in ("auto", "compiled") for layer in layers):
+    if not all(type(layer) is Recurrent and _plain(layer) for layer in layers):
         return None
     cell = chain([(layer.cell, layer.sizes) for layer in layers], model.vocabulary)
     params = {f"{name}{i}": value for i, layer in enumerate(layers) for name, value in layer.params.items()}

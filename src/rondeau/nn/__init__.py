@@ -2,6 +2,7 @@
 
 from rondeau.nn.compose import Bidirectional, Residual, SequenceDropout, Skip, Stack, is_recurrent
 from rondeau.nn.convert import CONVENTIONS, from_convention, to_convention
+from rondeau.nn.deploy import to_torch
 from rondeau.nn.dropin import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from rondeau.nn.initialise import draw
 from rondeau.nn.recurrent import Recurrent
@@ -24,4 +25,5 @@ __all__ = [
     "from_convention",
     "is_recurrent",
     "to_convention",
+    "to_torch",
 ]

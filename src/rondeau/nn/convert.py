@@ -43,11 +43,11 @@ def to_convention(cell: Cell, params: Mapping[str, Tensor], convention: str) -> 
         >>> sorted(to_convention(layer.cell, layer.params, "keras"))
         ['bias', 'kernel', 'recurrent_kernel']
     """
-    known, form = _known(cell)
+    plain, form = known(cell)
     rules = _convention(convention, cell, form)
     _check(cell, params)
-    own = {p.name: params[mine.name] for p, mine in zip(known.parameters, cell.parameters)}
-    found = {p.name: dict(zip(p.gates, own[p.name].chunk(len(p.gates)))) for p in known.parameters}
+    own = {p.name: params[mine.name] for p, mine in zip(plain.parameters, cell.parameters)}
+    found = {p.name: dict(zip(p.gates, own[p.name].chunk(len(p.gates)))) for p in plain.parameters}
     peepholes, projection = ({}, own["P"]) if form.projected else (found.get("P", {}), None)
     gates = Gates(found["W"], found["U"], found.get("b", {}), found.get("c", {}), peepholes, projection)
     return rules.write(gates if form.update_keeps else _negated(gates), rules.order(form), form)
@@ -67,7 +67,7 @@ def from_convention(cell: Cell, weights: Mapping[str, Any], convention: str, *, 
     Raises:
         InputError: a weight is missing, unknown or misshapen, or the cell's equations differ from those of the weights.
     """
-    known, form = _known(cell)
+    plain, form = known(cell)
     rules = _convention(convention, cell, form)
     if form.kind == "gru" and reset_after is not None and reset_after != form.reset_after:
         side = "after" if reset_after else "before"
@@ -75,9 +75,9 @@ def from_convention(cell: Cell, weights: Mapping[str, Any], convention: str, *, 
             f"the weights are of a reset gate {side} the product, {cell.name} is not of that form; no weights make them equal"
         )
     gates = rules.read({name: torch.as_tensor(value) for name, value in weights.items()}, rules.order(form), form)
-    groups = _groups(cell, known, form, gates if form.update_keeps else _negated(gates))
+    groups = _groups(cell, plain, form, gates if form.update_keeps else _negated(gates))
     joined = {
-        mine.name: torch.cat([groups[p.name][gate] for gate in p.gates]) for p, mine in zip(known.parameters, cell.parameters)
+        mine.name: torch.cat([groups[p.name][gate] for gate in p.gates]) for p, mine in zip(plain.parameters, cell.parameters)
     }
     _check(cell, joined)
     return joined
@@ -110,7 +110,7 @@ def _by_equations() -> dict[str, tuple[Cell, Form]]:
     return {signature(cell): (cell, form) for cell, form in _forms()}
 
 
-def _known(cell: Cell) -> tuple[Cell, Form]:
+def known(cell: Cell) -> tuple[Cell, Form]:
     """The cell of the zoo with the same equations, whatever its names, and its form."""
     found = _by_equations().get(signature(cell))
     if found is None:
@@ -180,4 +180,4 @@ def _peepholes(cell: Cell, form: Form, gates: Gates, zero: Mapping[str, Tensor])
     return {gate: diagonal(v, f"the peephole of gate {gate}") if v.dim() == 2 else v for gate, v in found.items()}
 
 
-__all__ = ["CONVENTIONS", "from_convention", "to_convention"]
+__all__ = ["CONVENTIONS", "from_convention", "known", "to_convention"]

@@ -2,7 +2,8 @@
 
 They are subclasses, so constructor, state-dict keys, initial weights and checks are PyTorch's; the run itself is ours, on
 `rondeau.scan`. A single step is PyTorch's own kernel, a tenth of the cost of a scan, except inside function transforms, where
-it is `rondeau.step`. TorchScript is not supported: ``torch.export`` and ``torch.compile`` are its successors.
+it is `rondeau.step`. Where a program is recorded that must run without Rondeau (`torch.export`, ONNX, TorchScript), PyTorch's
+own layer is what is recorded.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from rondeau import cells
 from rondeau.engine import scan, step
 from rondeau.engine.operator import recording
 from rondeau.engine.transforms import transforming
+from rondeau.errors import InputError
 from rondeau.ir import Cell
+from rondeau.nn import stock
+from rondeau.nn.packed import packed_like, padded
+from rondeau.nn.precision import autocasting
 
 States = tuple[Tensor, ...]
 CELLS: dict[str, Cell] = {
@@ -30,8 +35,52 @@ CELLS: dict[str, Cell] = {
 }
 
 
-class _Copyable(nn.Module):
-    """A copy, also after weight norm or pruning, whose computed weights a plain copy trips over."""
+EXPORTING = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # PyTorch 2.6 cannot tell the two apart
+
+
+def _exporting() -> bool:
+    """Whether a program is being recorded that must run without us."""
+    return torch.jit.is_tracing() or EXPORTING()
+
+
+class _Swapped(nn.Module):
+    """What layers and single steps share as stand-ins for PyTorch's.
+
+    They can be copied also after weight norm or pruning, whose computed weights a plain copy trips over.
+    """
+
+    def to_torch(self) -> Any:
+        """The module of `torch.nn` of the same kind with the same weights, copied; computed ones, as of weight norm, as they
+        stand now."""
+        kind: Any = next(kind for kind in _SETTINGS if isinstance(self, kind))
+        names = ("input_size", "hidden_size", "bias", *_SETTINGS[kind])
+        if isinstance(self, nn.RNNBase):
+            names += ("num_layers", "batch_first", "dropout", "bidirectional")
+        weight: Any = next(value for name, value in _weights(self).items() if "weight_hh" in name)
+        twin = kind(**{name: getattr(self, name) for name in names}, device="meta", dtype=weight.dtype)
+        stock.filled(twin, _weights(self))
+        for name, parameter in twin.named_parameters():
+            parameter.requires_grad_(getattr(self, name).requires_grad)
+        return twin.train(self.training)
+
+    def __prepare_scriptable__(self) -> Any:
+        return self.to_torch()
+
+    @property
+    def qconfig(self) -> None:
+        """None: PyTorch's quantisation looks layers up by their class, and would leave this one as it is without a word.
+
+        Raises:
+            InputError: it is set.
+        """
+        return None
+
+    @qconfig.setter
+    def qconfig(self, value: Any) -> None:
+        raise InputError(
+            f"torch.ao.quantization knows the layers of torch.nn alone, not rondeau.nn.{self._get_name()}; "
+            "give it rondeau.nn.to_torch(model)"
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         twin = self.__class__.__new__(self.__class__)
@@ -43,17 +92,32 @@ class _Copyable(nn.Module):
         return twin
 
 
+_SETTINGS: dict[type[nn.Module], tuple[str, ...]] = {
+    nn.LSTM: ("proj_size",), nn.GRU: (), nn.RNN: ("nonlinearity",),
+    nn.LSTMCell: (), nn.GRUCell: (), nn.RNNCell: ("nonlinearity",),
+}  # fmt: skip
+"""PyTorch's modules that have a drop-in, and the arguments that are its own."""
+
+
+def _weights(module: Any) -> dict[str, Tensor]:
+    """The weights as they run, by their names in `torch.nn`."""
+    if isinstance(module, nn.RNNBase):
+        return {name: getattr(module, name) for name in module._flat_weights_names}
+    names = ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if module.bias else ()))
+    return {name: getattr(module, name) for name in names}
+
+
 def _copied(value: Any, memo: dict[int, Any]) -> Any:
     computed = isinstance(value, Tensor) and not value.is_leaf
     return value.detach().clone() if computed else copy.deepcopy(value, memo)
 
 
-class _DropIn(_Copyable, nn.RNNBase):
+class _DropIn(_Swapped, nn.RNNBase):
     """What the three layers share: layers, directions, dropout between layers, packed and unbatched input."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """As PyTorch's: input (time, batch, features), (batch, time, features) with batch_first, unbatched, or packed."""
-        if self._left_to_pytorch(input):
+        if _exporting() or self._left_to_pytorch(input):
             return super().forward(input, hx)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
@@ -84,15 +148,11 @@ class _DropIn(_Copyable, nn.RNNBase):
         return transforming((input, *self._parameters.values())) is None and not recording(input)  # type: ignore[arg-type]
 
     def _packed(self, packed: PackedSequence, hx: Any) -> Any:
-        x, lengths = pad_packed_sequence(packed, batch_first=True)
+        x, lengths = padded(packed)
         state = self._given(hx, x, True)
         self._check(packed.data, state, packed.batch_sizes)
         y, last = self._layers(x, state, lengths)
-        order = packed.sorted_indices
-        flat = y if order is None else y.index_select(0, order)
-        sizes = lengths if order is None else lengths[order.cpu()]
-        data = pack_padded_sequence(flat, sizes, batch_first=True)
-        return PackedSequence(data.data, packed.batch_sizes, order, packed.unsorted_indices), self._public(last)
+        return packed_like(packed, y, lengths), self._public(last)
 
     def _given(self, hx: Any, x: Tensor, batched: bool) -> States:
         """The states given, (layers * directions, batch, width), or zeros."""
@@ -136,10 +196,9 @@ class _DropIn(_Copyable, nn.RNNBase):
 
     def _autocast_type(self, x: Tensor) -> torch.dtype | None:
         """What PyTorch returns under autocast: its type, but from a GRU the input's."""
-        device = x.device.type
-        if not torch.is_autocast_enabled(device):
+        if not autocasting(x):
             return None
-        return x.dtype if self.mode == "GRU" else torch.get_autocast_dtype(device)
+        return x.dtype if self.mode == "GRU" else torch.get_autocast_dtype(x.device.type)
 
     def _dropped(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Dropout on the same elements in the same order as PyTorch draws for: steps first, packed when packed."""
@@ -205,7 +264,7 @@ def _spelled(hx: Any) -> str:
 def _check_types(input: Tensor, state: States, name: str) -> None:
     """Raises RuntimeError when a state has another type than the input, unless autocast sees to it."""
     for value in state:
-        if value.dtype != input.dtype and not torch.is_autocast_enabled(input.device.type):
+        if value.dtype != input.dtype and not autocasting(input):
             raise RuntimeError(f"{name}: the input is {input.dtype} but a state is {value.dtype}; convert it with .to")
 
 
@@ -227,11 +286,13 @@ class GRU(_DropIn, nn.GRU):
     """`torch.nn.GRU`, run by Rondeau."""
 
 
-class _CellDropIn(_Copyable, nn.RNNCellBase):
+class _CellDropIn(_Swapped, nn.RNNCellBase):
     """One step: checked, then PyTorch's kernel, or `rondeau.step` inside function transforms, which that kernel refuses."""
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """As PyTorch's: input (batch, features) or (features,)."""
+        if _exporting():
+            return super().forward(input, hx)
         state = () if hx is None else self._checked(input, hx)
         weights = (weight for weight in self._parameters.values() if weight is not None)
         if transforming((input, *state, *weights)) is None:

@@ -17,7 +17,7 @@ DRAW: dict[str, Callable[..., Tensor]] = {
     "glorot": lambda block, sizes, gain: torch.nn.init.xavier_uniform_(block, gain) if block.numel() else block,
     "uniform": lambda block, sizes, low, high: block.uniform_(low, high),
     "normal": lambda block, sizes, deviation: block.normal_(0.0, deviation),
-    "identity": lambda block, sizes, scale: block.copy_(scale * torch.eye(*block.shape, dtype=block.dtype)),
+    "identity": lambda block, sizes, scale: block.copy_(scale * torch.eye(*block.shape, out=torch.empty_like(block))),
     "hidden_uniform": lambda block, sizes: block.uniform_(-_reach(sizes), _reach(sizes)),
 }
 
@@ -25,7 +25,8 @@ DRAW: dict[str, Callable[..., Tensor]] = {
 def draw(parameter: Parameter, sizes: Mapping[str, int], *, dtype: torch.dtype | None = None) -> Tensor:
     """The initial value of a packed parameter (gates * rows[, columns]), each gate's block drawn by itself, on the CPU."""
     wanted = dtype or torch.get_default_dtype()
-    value = torch.empty(parameter.shape(sizes), dtype=torch.promote_types(wanted, torch.float32))  # half has no QR
+    drawn = torch.promote_types(wanted, torch.float32)  # half has no QR
+    value = torch.empty(parameter.shape(sizes), dtype=drawn, device="cpu")
     rows = parameter.rows.bind(sizes)
     for index, gate in enumerate(parameter.gates):
         _fill(value[index * rows : (index + 1) * rows], parameter.init.gate(gate), sizes)

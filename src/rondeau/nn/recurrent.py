@@ -2,47 +2,66 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from rondeau.cells import get
 from rondeau.engine import scan, step
-from rondeau.errors import InputError
+from rondeau.errors import InputError, RondeauWarning
 from rondeau.ir import Cell, Input
+from rondeau.nn import stock
+from rondeau.nn.directions import Direction, directions, joined, parted
 from rondeau.nn.initialise import draw
+from rondeau.nn.packed import packed_like, padded
+from rondeau.nn.precision import autocasting, in_type
 
 States = tuple[Tensor, ...]
+Context = Tensor | Mapping[str, Tensor] | None
 
 
 class Recurrent(nn.Module):
-    """A layer of one cell.
+    """A layer of one cell, or several above one another, in one direction or both.
 
     Every parameter of the cell is a parameter of the module under the same name, packed by gate; one whose name the module
-    needs for itself, such as ``reverse``, gets an underscore behind it. Masks (dropout, zoneout)
-    are drawn in training mode and stand at their mean otherwise.
+    needs for itself, such as ``reverse``, gets an underscore behind it. With several layers or both directions the names end
+    as in PyTorch: ``W_l0``, ``W_l0_reverse``, ``W_l1``. Masks (dropout, zoneout) are drawn in training mode and stand at their
+    mean otherwise.
+
+    The state is a tuple with a tensor for each state of the cell: (batch, width), or (layers * directions, batch, width) where
+    there are several, in the order of PyTorch: layer by layer, forward before backward.
 
     Args:
         cell: the equations, or a name of the zoo.
         input_size: features of the input.
         hidden_size: hidden units.
+        num_layers: layers above one another; the second and later read the outputs of the one below.
+        bidirectional: whether every layer runs both forward and backward, its outputs side by side.
+        dropout: the rate of dropout on the outputs of every layer but the last, while training.
         reverse: whether time runs backward.
         initial: the state that a sequence starts with: ``zeros``, ``learned`` (a parameter), or ``normal`` (drawn anew).
         clip: bounds each element of the gradient that flows back through the states, at every step; may be set later.
         segment: as for `rondeau.scan`: less memory for long sequences, for a second forward run.
         backend: as for `rondeau.scan`.
+        device: of the parameters; on ``meta`` they have shapes alone, until `torch.nn.Module.to_empty` and `reset_parameters`.
+        dtype: of the parameters.
         sizes: the cell's other sizes by name, such as ``projection=64``.
 
     Raises:
-        InputError: a size is missing, unknown or not positive.
+        InputError: a size is missing, unknown or not positive, or the settings contradict one another.
 
     Example:
         >>> layer = Recurrent("gru", 3, 5)
         >>> y, state = layer(torch.zeros(2, 7, 3))
         >>> y.shape, state[0].shape
         (torch.Size([2, 7, 5]), torch.Size([2, 5]))
+        >>> y, state = Recurrent("gru", 3, 5, num_layers=2, bidirectional=True)(torch.zeros(2, 7, 3))
+        >>> y.shape, state[0].shape
+        (torch.Size([2, 7, 10]), torch.Size([4, 2, 5]))
     """
 
     def __init__(
@@ -51,6 +70,9 @@ class Recurrent(nn.Module):
         input_size: int,
         hidden_size: int,
         *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
         reverse: bool = False,
         initial: str = "zeros",
         clip: float | None = None,
@@ -63,91 +85,232 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell = get(cell) if isinstance(cell, str) else cell
         self.sizes = _sizes(self.cell, input_size, hidden_size, sizes)
-        if initial not in ("zeros", "learned", "normal"):
-            raise InputError(f"initial is zeros, learned or normal, not {initial!r}")
+        _check_settings(num_layers, bidirectional, dropout, reverse, initial)
         self.input_size, self.hidden_size = input_size, hidden_size
+        self.num_layers, self.bidirectional, self.dropout = num_layers, bidirectional, float(dropout)
         self.reverse, self.initial, self.clip, self.segment, self.backend = reverse, initial, clip, segment, backend
-        self._attributes = _attributes(self.cell, {*vars(self), "start", *dir(type(self))})
-        for item in self.cell.parameters:
-            value = draw(item, self.sizes, dtype=dtype).to(device=device)
-            self.register_parameter(self._attributes[item.name], nn.Parameter(value))
+        self._widths = tuple(state.width.bind(self.sizes) for state in self.cell.states)
+        taken = {*vars(self), "start", *dir(type(self))}
+        self._directions = directions(self.cell, self.sizes, num_layers, bidirectional, reverse, taken)
+        for direction in self._directions:
+            for item in self.cell.parameters:
+                value = torch.empty(item.shape(direction.sizes), device=device, dtype=dtype)
+                self.register_parameter(direction.attributes[item.name], nn.Parameter(value))
         if initial == "learned":
-            widths = [state.width.bind(self.sizes) for state in self.cell.states]
-            start = [nn.Parameter(torch.zeros(width, device=device, dtype=dtype)) for width in widths]
-            self.start = nn.ParameterList(start)
+            start = [torch.empty(*self._runs, width, device=device, dtype=dtype) for width in self._widths]
+            self.start = nn.ParameterList(map(nn.Parameter, start))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draws the initial values that the cell describes anew; on the device ``meta`` there is nothing to draw."""
+        for direction in self._directions:
+            for item in self.cell.parameters:
+                value = getattr(self, direction.attributes[item.name])
+                if not value.is_meta:
+                    value.copy_(draw(item, direction.sizes, dtype=value.dtype))
+        if self.initial == "learned":
+            for value in self.start:
+                value.zero_()
 
     @property
     def output_size(self) -> int:
         """Features of the output."""
-        return self.cell.output.width.bind(self.sizes)
+        return self.cell.output.width.bind(self.sizes) * (2 if self.bidirectional else 1)
 
     @property
     def params(self) -> dict[str, Tensor]:
-        """The cell's parameters by name, as `rondeau.scan` takes them."""
-        return {name: getattr(self, attribute) for name, attribute in self._attributes.items()}
+        """The cell's parameters by name, as `rondeau.scan` takes them, of a layer that is one run.
+
+        Raises:
+            InputError: there are several layers or directions.
+        """
+        if len(self._directions) > 1:
+            raise InputError(f"the layer has {len(self._directions)} sets of parameters; ask for one with params_of(layer)")
+        return self._params(self._directions[0])
+
+    def params_of(self, layer: int, backward: bool = False) -> dict[str, Tensor]:
+        """The cell's parameters by name in one layer and direction.
+
+        Raises:
+            InputError: there is none such.
+        """
+        for direction in self._directions:
+            if direction.layer == layer and direction.reverse == (backward or self.reverse):
+                return self._params(direction)
+        raise InputError(f"there is no layer {layer} that runs {'backward' if backward else 'forward'}; the first is 0")
 
     def initial_state(self, batch: int) -> States:
-        """The states that ``batch`` sequences start with, each (batch, width)."""
-        if self.initial == "learned":
-            return tuple(value.expand(batch, -1) for value in self.start)
-        first = next(self.parameters(), None)
-        like = torch.empty(0) if first is None else first
-        states = self.cell.states
-        zeros = tuple(like.new_zeros(batch, state.width.bind(self.sizes)) for state in states)
-        if self.initial == "zeros":
-            return zeros
-        return tuple(z.normal_() if s.role == "state" else z for s, z in zip(states, zeros))
+        """The states that ``batch`` sequences start with, each (batch, width), or (layers * directions, batch, width)."""
+        return self._initial(next(self.parameters(), torch.empty(0)), batch)
 
     def forward(
         self,
-        x: Tensor,
+        x: Tensor | PackedSequence,
         state: States | Tensor | None = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
-        context: Tensor | Mapping[str, Tensor] | None = None,
+        context: Context = None,
         trace: Sequence[str] = (),
     ) -> Any:
         """Runs over x (batch, time, input); returns ``(y, state)``, and with ``trace`` the traced values, as `rondeau.scan`.
 
-        For time-major data give ``x.transpose(0, 1)``: no copy is made.
+        For time-major data give ``x.transpose(0, 1)``: no copy is made. A `PackedSequence` comes back as one, its states in the
+        batch's own order. Every layer and direction reads the same ``context``; traced values of several lie side by side,
+        (layers * directions, batch, time, width).
         """
+        if isinstance(x, PackedSequence):
+            return self._packed(x, state, lengths, context, trace)
+        return self._sequences(x, state, lengths, context, trace)
+
+    def _sequences(self, x: Tensor, state: Any, lengths: Any, context: Any, trace: Sequence[str]) -> Any:
         sound = isinstance(x, Tensor) and x.dim() == 3  # else scan says what is wrong
-        if sound and torch.is_autocast_enabled(x.device.type):
-            x, state, context = (_in_type(value, self._type(x)) for value in (x, state, context))
+        if sound and autocasting(x):
+            x, state, context = (in_type(value, self._type(x)) for value in (x, state, context))
         if state is None and sound:
-            state = self.initial_state(x.shape[0])
+            state = self._initial(x, x.shape[0])
+        if len(self._directions) > 1:
+            return self._several(x, state, lengths, context, trace)
+        return self._run(self._directions[0], x, state, lengths, context, trace)
+
+    def _run(self, direction: Direction, x: Tensor, state: Any, lengths: Any, context: Context, trace: Sequence[str]) -> Any:
+        sound = isinstance(x, Tensor) and x.dim() == 3
         return scan(
             self.cell,
-            self.params,
+            self._params(direction),
             x,
             state,
             lengths=lengths,
-            reverse=self.reverse,
+            reverse=direction.reverse,
             context=context,
-            masks=self._masks(x, x.shape[:2]) if sound else None,
+            masks=self._masks(x, x.shape[:2]) if self.training and self.cell.masks and sound else None,
             clip=self.clip,
             trace=trace,
             segment=self.segment,
             backend=self.backend,
         )
 
-    def step(
-        self, x: Tensor, state: States | Tensor | None = None, *, context: Tensor | Mapping[str, Tensor] | None = None
-    ) -> Any:
-        """One step over x (batch, input): ``(y, state)``."""
+    def _several(self, x: Tensor, state: Any, lengths: Any, context: Context, trace: Sequence[str]) -> Any:
+        before = parted(self.cell, state, len(self._directions))
+        last, traced, ways = [], [], 2 if self.bidirectional else 1
+        for layer in range(self.num_layers):
+            outputs = []
+            for index in range(layer * ways, (layer + 1) * ways):
+                y, after, *more = self._run(self._directions[index], x, before[index], lengths, context, trace)
+                outputs.append(y)
+                last.append(after)
+                traced += more
+            x = self._dropped(torch.cat(outputs, -1) if ways > 1 else outputs[0], layer)
+        if not trace:
+            return x, joined(last)
+        return x, joined(last), {name: torch.stack([values[name] for values in traced]) for name in traced[0]}
+
+    def _dropped(self, y: Tensor, layer: int) -> Tensor:
+        above = layer < self.num_layers - 1
+        return nn.functional.dropout(y, self.dropout) if above and self.dropout and self.training else y
+
+    def _packed(self, packed: PackedSequence, state: Any, lengths: Any, context: Context, trace: Sequence[str]) -> Any:
+        if lengths is not None:
+            raise InputError("a packed sequence says how long its sequences are; leave lengths out")
+        x, counts = padded(packed)
+        y, after, *more = self._sequences(x, state, counts, context, trace)
+        traced = [{name: packed_like(packed, value, counts) for name, value in values.items()} for values in more]
+        return (packed_like(packed, y, counts), after, *traced)
+
+    def step(self, x: Tensor, state: States | Tensor | None = None, *, context: Context = None) -> Any:
+        """One step over x (batch, input): ``(y, state)``.
+
+        Raises:
+            InputError: an argument does not fit, or the layer runs in both directions.
+        """
+        if self.bidirectional:
+            raise InputError("a layer that runs in both directions has no single step; call it on whole sequences")
         sound = isinstance(x, Tensor) and x.dim() == 2  # else step says what is wrong
-        given = self.initial_state(x.shape[0]) if state is None and sound else state
-        masks = self._masks(x, (x.shape[0], 1)) if sound else {}
-        flat = {name: m.squeeze(1) if m.dim() == 3 else m for name, m in masks.items()}
-        return step(self.cell, self.params, x, given, context=context, masks=flat, backend=self.backend)
+        if state is None and sound:
+            state = self._initial(x, x.shape[0])
+        if len(self._directions) == 1:
+            return self._step(self._directions[0], x, state, context)
+        last = []
+        for direction, before in zip(self._directions, parted(self.cell, state, self.num_layers)):
+            y, after = self._step(direction, x, before, context)
+            x = self._dropped(y, direction.layer)
+            last.append(after)
+        return x, joined(last)
+
+    def _step(self, direction: Direction, x: Tensor, state: Any, context: Context) -> Any:
+        masks = None
+        if self.training and self.cell.masks and isinstance(x, Tensor) and x.dim() == 2:
+            drawn = self._masks(x, (x.shape[0], 1))
+            masks = {name: value.squeeze(1) if value.dim() == 3 else value for name, value in drawn.items()}
+        return step(self.cell, self._params(direction), x, state, context=context, masks=masks, backend=self.backend)
+
+    @classmethod
+    def from_torch(cls, module: nn.RNNBase, **options: Any) -> Recurrent:
+        """A layer with the weights of a `torch.nn.LSTM`, ``GRU`` or ``RNN``, copied; it reads (batch, time, input) in any case.
+
+        PyTorch's two biases become one where they act as one. To fill a layer that exists already, load the state dict of this.
+
+        Args:
+            module: the layer, of any size, depth and direction; projections too.
+            options: ``clip``, ``segment`` and ``backend`` of the new layer.
+
+        Raises:
+            InputError: it is none of the three.
+
+        Example:
+            >>> layer = Recurrent.from_torch(nn.LSTM(3, 4, num_layers=2))
+            >>> layer.cell.name, layer.num_layers, type(layer.to_torch()).__name__
+            ('lstm', 2, 'LSTM')
+        """
+        found = stock.read(module)
+        layer = cls(found.cell, **found.options, **options, device="meta")
+        for direction, values in zip(layer._directions, found.params):
+            for name, value in values.items():
+                setattr(layer, direction.attributes[name], nn.Parameter(value))
+        return layer.train(module.training)
+
+    def to_torch(self) -> nn.RNNBase:
+        """`torch.nn.LSTM`, ``GRU`` or ``RNN`` with these weights, copied, and ``batch_first=True``.
+
+        It is for what knows PyTorch's own layers alone: ONNX, TorchScript, quantisation. ``clip`` and ``segment``, which matter
+        in training, do not go along.
+
+        Raises:
+            InputError: PyTorch has no such layer.
+        """
+        if self.initial != "zeros" or self.reverse:
+            what = "runs in reverse" if self.reverse else f"starts from initial={self.initial!r}"
+            raise InputError(f"torch.nn has no layer that {what}; give it one that runs forward from zeros")
+        options = {"num_layers": self.num_layers, "bidirectional": self.bidirectional, "dropout": self.dropout}
+        params = [self._params(direction) for direction in self._directions]
+        return stock.write(self.cell, params, self.input_size, self.hidden_size, options).train(self.training)
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        raise InputError(
+            "TorchScript cannot compile Recurrent; use torch.export, or give it layer.to_torch() where PyTorch has such a layer"
+        )
+
+    @property
+    def _runs(self) -> tuple[int, ...]:
+        """The leading dimension of the states."""
+        return (len(self._directions),) if len(self._directions) > 1 else ()
+
+    def _params(self, direction: Direction) -> dict[str, Tensor]:
+        return {name: getattr(self, attribute) for name, attribute in direction.attributes.items()}
+
+    def _initial(self, like: Tensor, batch: int) -> States:
+        if self.initial == "learned":
+            return tuple(value.unsqueeze(-2).expand(*self._runs, batch, -1) for value in self.start)
+        zeros = tuple(like.new_zeros(*self._runs, batch, width) for width in self._widths)
+        if self.initial == "zeros":
+            return zeros
+        return tuple(z.normal_() if s.role == "state" else z for s, z in zip(self.cell.states, zeros))
 
     def _type(self, x: Tensor) -> torch.dtype:
         """The type that the layer computes in, also under autocast, which lowers the types of what comes in."""
         return next((parameter.dtype for parameter in self.parameters()), x.dtype)
 
     def _masks(self, x: Tensor, lead: Sequence[int]) -> dict[str, Tensor]:
-        if not self.training or not self.cell.masks:
-            return {}
         return {item.name: self._mask(item, x, lead) for item in self.cell.masks}
 
     def _mask(self, item: Input, x: Tensor, lead: Sequence[int]) -> Tensor:
@@ -155,33 +318,28 @@ class Recurrent(nn.Module):
         return x.new_empty(shape).bernoulli_(item.probability) * item.scale
 
     def extra_repr(self) -> str:
-        """The cell and what differs from the defaults."""
+        """The cell, its sizes, and what differs from the defaults."""
         parts = [self.cell.name, *(f"{name}={size}" for name, size in self.sizes.items())]
-        parts += ["reverse=True"] if self.reverse else []
-        parts += [f"initial={self.initial!r}"] if self.initial != "zeros" else []
-        return ", ".join(parts + ([f"clip={self.clip}"] if self.clip is not None else []))
+        defaults = {
+            "num_layers": 1, "bidirectional": False, "dropout": 0.0, "reverse": False, "initial": "zeros", "clip": None,
+            "segment": None, "backend": "auto",
+        }  # fmt: skip
+        parts += [f"{name}={getattr(self, name)!r}" for name, usual in defaults.items() if getattr(self, name) != usual]
+        return ", ".join(parts)
 
 
-def _in_type(value: Any, dtype: torch.dtype) -> Any:
-    """Tensors, alone or in a tuple or mapping, in another type."""
-    if isinstance(value, Tensor):
-        return value.to(dtype)
-    if isinstance(value, Mapping):
-        return {name: _in_type(item, dtype) for name, item in value.items()}
-    return tuple(_in_type(item, dtype) for item in value) if isinstance(value, (tuple, list)) else value
-
-
-def _attributes(cell: Cell, taken: set[str]) -> dict[str, str]:
-    """Each parameter's name on the module: its own, with underscores behind it where the module has that name already."""
-    names = {item.name for item in cell.parameters}
-    found: dict[str, str] = {}
-    for item in cell.parameters:
-        name = item.name
-        while name in taken or (name != item.name and name in names):
-            name += "_"
-        found[item.name] = name
-        taken = taken | {name}
-    return found
+def _check_settings(num_layers: int, bidirectional: bool, dropout: float, reverse: bool, initial: str) -> None:
+    if initial not in ("zeros", "learned", "normal"):
+        raise InputError(f"initial is zeros, learned or normal, not {initial!r}")
+    if not isinstance(num_layers, int) or isinstance(num_layers, bool) or num_layers < 1:
+        raise InputError(f"num_layers is a positive whole number, not {num_layers!r}")
+    if not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
+        raise InputError(f"dropout is a probability from 0 to 1, not {dropout!r}")
+    if bidirectional and reverse:
+        raise InputError("a bidirectional layer runs in reverse already; leave one of bidirectional and reverse out")
+    if dropout and num_layers == 1:
+        note = f"dropout={dropout} acts between layers, and there is one; put torch.nn.Dropout behind it instead"
+        warnings.warn(note, RondeauWarning, stacklevel=3)
 
 
 def _sizes(cell: Cell, input_size: int, hidden_size: int, others: dict[str, int]) -> dict[str, int]:
