@@ -29,3 +29,7 @@ class RondeauWarning(UserWarning):
 
 class FallbackWarning(RondeauWarning):
     """A cell runs step by step in Python, many times slower, because no kernel is for its device or type."""
+
+
+class RunWarning(RondeauWarning):
+    """Something about a run folder that stops nothing, but that its owner should know."""

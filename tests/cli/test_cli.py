@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -107,27 +106,21 @@ def test_temperature_zero_is_greedy(place: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
-def test_ctrl_c_saves_and_says_how_to_go_on(place: Path) -> None:
-    call = [
-        sys.executable,
-        "-c",
-        "from rondeau.cli import main; main()",
-        "train",
-        "text.txt",
-        *QUICK[2:],
-        "--minutes",
-        "5",
-        "--run",
-        "cut",
-    ]
+@pytest.mark.parametrize("options", [[], ["--patience", "2"]])
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_saves_and_says_how_to_go_on(place: Path, number: int, options: list[str]) -> None:
+    folder = f"cut{number}{len(options)}"
+    run = ["train", "text.txt", *QUICK[2:], *options, "--minutes", "5", "--run", folder]
+    call = [sys.executable, "-c", "from rondeau.cli import main; main()", *run]
     process = subprocess.Popen(call, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.time() + 60
-    while time.time() < deadline and not (place / "cut" / "metrics.jsonl").exists():
+    record = place / folder / "metrics.jsonl"
+    while time.time() < deadline and not (record.is_file() and record.stat().st_size):
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 0 and "rondeau resume cut" in error
-    assert json.loads((place / "cut" / "manifest.json").read_text())["step"] > 0
+    assert process.returncode == 128 + number and error == f"stopped and saved; go on with: rondeau resume {folder}\n"
+    assert json.loads((place / folder / "manifest.json").read_text())["step"] > 0
 
 
 def test_cells_and_show(place: Path) -> None:

@@ -36,6 +36,7 @@ def command(
     patience: Annotated[int | None, typer.Option(help="Stop after so many evaluations without progress.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of all randomness.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads.")] = None,
+    save_every: Annotated[float | None, typer.Option(help="The longest time between two checkpoints, in seconds.")] = None,
     backend: Annotated[str | None, typer.Option(help="auto, or a backend of rondeau.scan.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of the text files.")] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file with settings, under the options given here.")] = None,

@@ -12,28 +12,36 @@ from types import FrameType
 from typing import Any
 
 import torch
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rondeau.models import Score, compare, generate
-from rondeau.train import Run, bits
+from rondeau.train import Run, bits, evaluate
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
 SAMPLE_CHARACTERS = 160
 
 
 def watch(run: Run, as_json: bool, baselines: bool) -> None:
-    """Trains ``run`` to its end under the eyes of whoever started it; Ctrl-C saves and ends."""
+    """Trains ``run`` to its end under the eyes of whoever started it; Ctrl-C and SIGTERM save and end.
+
+    Raises:
+        typer.Exit: it was stopped; the status is 128 and the number of the signal, 130 for Ctrl-C.
+    """
     console = Console(highlight=False)
     show = _lines() if as_json else _bar(run, console) if console.is_terminal else _plain(run)
     if not as_json:
         _introduce(run)
-    with _interruptible(run), show as tell:
+    assert run.training is not None and run.folder is not None
+    if run.training.finished and not as_json:
+        print(f"this run has ended, at step {run.training.progress.step}; nothing is added to it", flush=True)
+    with _interruptible(run) as signals, show as tell:
         run.fit(tell)
-    if run.training is not None and run.training.stopping and run.training.done < 1 and run.settings.patience is None:
-        assert run.folder is not None
+    if not run.training.finished:
         print(f"stopped and saved; go on with: rondeau resume {run.folder.path}", file=sys.stderr)
-    elif not as_json:
+        raise typer.Exit(128 + signals[0] if signals else 1)
+    if not as_json:
         _conclude(run, baselines)
     elif baselines:
         for score in _baselines(run):
@@ -49,20 +57,26 @@ def _introduce(run: Run) -> None:
 
 
 @contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
-    """Ctrl-C asks the loop to stop after the step at hand."""
+def _interruptible(run: Run) -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and a closed terminal ask the loop to stop after the step at hand; which did is in the list. A second
+    one ends at once."""
+    found: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
         assert run.training is not None
-        if run.training.stopping:
+        if found:
             raise KeyboardInterrupt
+        found.append(number)
         run.training.stopping = True
 
-    before = signal.signal(signal.SIGINT, stop)
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
-        yield
+        yield found
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -128,9 +142,17 @@ def _baselines(run: Run) -> list[Score]:
     return compare(run.train, run.held, run.tokenizer.size)
 
 
+def _chosen(run: Run, found: list[float]) -> float:
+    """The held-out loss of the weights for use; measured anew where the record has lost it."""
+    assert run.held is not None and run.training is not None
+    if run.settings.patience is not None:
+        return run.training.progress.best
+    return found[-1] if found else evaluate(run.model, run.held)
+
+
 def _conclude(run: Run, baselines: bool) -> None:
     assert run.training is not None and run.folder is not None
-    nats = run.training.record.column("held_out")[-1]
+    nats = _chosen(run, run.training.record.column("held_out"))
     print(f"\n{'model':<24}{'nats':>8}{'bits':>8}   per token, held out")
     for score in _baselines(run) if baselines else []:
         name = "unigram" if score.order == 1 else f"{score.order}-gram"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,18 @@ _CREDIT = re.compile(r"\A\s*(?:produced by|transcribed from|this etext was prepa
 
 @dataclass(frozen=True)
 class Text:
-    """A corpus in one piece. ``bytes`` is its length in UTF-8; ``files`` says how many files it came from."""
+    """A corpus in one piece.
+
+    ``bytes`` is its length in UTF-8; ``files`` says how many files it came from; ``source`` and ``encoding`` are what
+    `load_text` takes to read it again, the source empty for a text that was made in Python.
+    """
 
     text: str
     name: str
     bytes: int
     files: int = 1
+    source: str = ""
+    encoding: str = "utf-8"
 
     @staticmethod
     def of(text: str, name: str = "text") -> Text:
@@ -35,37 +42,54 @@ class Text:
         return Text(text, name, len(text.encode("utf-8", "surrogatepass")))
 
 
-def load_text(source: str | Path, encoding: str = "utf-8") -> Text:
+def load_text(source: str | Path, encoding: str = "utf-8", most: int | None = None) -> Text:
     """The corpus that ``source`` names, with licence texts and transcribers' headers removed.
 
     Args:
         source: a name of `NAMES`, a file, a folder (all its text files, in the order of their paths), or a glob pattern.
         encoding: of the files; a byte-order mark is dropped, and line ends become ``\\n``.
+        most: the most bytes that its files may have together, if there is a bound.
 
     Raises:
-        DataError: nothing is there, it is no text, or a byte does not fit the encoding; the message says which.
+        DataError: nothing is there, it is no text, too long, or a byte does not fit the encoding; the message says which.
 
     Example:
         >>> load_text("python").name
         'python'
     """
     source = str(source)
-    if source in NAMES and not Path(source).exists():
-        return _joined(list(NAMES[source]()), source, "utf-8", skip_binary=False)
+    if "\0" in source:
+        raise DataError(f"the name of a corpus has no NUL in it, as {source!r} has")
+    if source in NAMES and not _found(Path(source)):
+        return _joined(_bounded(NAMES[source](), most), source, "utf-8", skip_binary=False)
     path = Path(source).expanduser()
     if path.is_dir():
-        files = sorted(item for item in path.rglob("*") if item.is_file() and not _hidden(item, path))
-        return _joined(files, source, encoding, skip_binary=True)
-    if path.exists():
-        return _joined([path], source, encoding, skip_binary=False)
+        items = (item for item in path.rglob("*") if item.is_file() and not _hidden(item, path))
+        return _joined(sorted(_bounded(items, most)), source, encoding, skip_binary=True)
+    if _found(path):
+        return _joined(_bounded([path], most), source, encoding, skip_binary=False)
     if glob.has_magic(source):
-        return _joined(
-            [Path(item) for item in sorted(glob.glob(source, recursive=True)) if Path(item).is_file()],
-            source,
-            encoding,
-            skip_binary=True,
-        )
+        items = (item for item in map(Path, glob.iglob(source, recursive=True)) if item.is_file())
+        return _joined(sorted(_bounded(items, most)), source, encoding, skip_binary=True)
     raise DataError(f"there is no file, folder or corpus {source!r}; the named corpora are {', '.join(NAMES)}")
+
+
+def _found(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; check its name and permissions") from error
+
+
+def _bounded(files: Iterable[Path], most: int | None) -> list[Path]:
+    """The files, as long as they are not too long together."""
+    found, size = [], 0
+    for path in files:
+        size += path.stat().st_size
+        if most is not None and size > most:
+            raise DataError(f"{path} and what comes before it have more than the {most:,} bytes that this corpus can have")
+        found.append(path)
+    return found
 
 
 def _hidden(item: Path, root: Path) -> bool:
@@ -73,26 +97,22 @@ def _hidden(item: Path, root: Path) -> bool:
 
 
 def _joined(files: list[Path], name: str, encoding: str, skip_binary: bool) -> Text:
-    texts = [read(path, encoding) for path in files if not (skip_binary and _binary(path))]
+    texts = [read(path, encoding) for path in files if not (skip_binary and _looks_binary(_bytes(path, 8192)))]
     texts = [text for text in texts if text.strip()]
     if not texts:
         what = "holds no text" if files else "matches no file"
         raise DataError(f"{name!r} {what}; give a file or a folder with text in it")
     whole = BETWEEN.join(texts)
-    return Text(whole, name, len(whole.encode("utf-8", "surrogatepass")), len(texts))
+    return Text(whole, name, len(whole.encode("utf-8", "surrogatepass")), len(texts), name, encoding)
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, most: int = -1) -> bytes:
+    """The bytes of a plain file, or the first of them. A FIFO would be waited for, a device might never end."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}; check its name and permissions") from error
-
-
-def _binary(path: Path) -> bool:
-    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path} is a FIFO or a device, not a file; write what comes out of it into a file and give that")
         with path.open("rb") as file:
-            return _looks_binary(file.read(8192))
+            return file.read(most)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; check its name and permissions") from error
 
@@ -120,7 +140,7 @@ def read(path: Path, encoding: str = "utf-8") -> str:
             f"{path} is not {encoding}: byte 0x{byte:02x} at offset {error.start}; "
             "name the right one with --encoding, such as --encoding latin-1"
         ) from error
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise DataError(
             f"there is no encoding {encoding!r}; use utf-8, latin-1, utf-16 or another that Python knows"
         ) from error

@@ -71,8 +71,15 @@ class Streams:
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes where `state_dict` stood."""
-        self.epoch, self.position = int(state["epoch"]), int(state["position"])
+        """Goes where `state_dict` stood.
+
+        Raises:
+            InputError: a place where no window of these streams begins.
+        """
+        epoch, position = int(state["epoch"]), int(state["position"])
+        if epoch < 0 or position % self.window or not 0 <= position < self.strands.shape[1] - 1:
+            raise InputError(f"no window of these streams begins at {position} of epoch {epoch}; is it another text?")
+        self.epoch, self.position = epoch, position
 
 
 def hold_out(tokens: Tensor, fraction: float = 0.05) -> tuple[Tensor, Tensor]:

@@ -51,9 +51,20 @@ class Tokenizer:
         """What, beside the kind, makes an equal tokenizer again."""
         return {}
 
+    def checked(self) -> Tokenizer:
+        """The tokenizer itself, once it is known to tell all its tokens apart.
+
+        Raises:
+            ValueError: there are none, two are equal, or one is no text.
+        """
+        tokens = next(iter(self.settings().values()), "any")
+        if not len(tokens) or len(set(tokens)) < len(tokens) or not all(isinstance(token, str) for token in tokens):
+            raise ValueError("its tokens are not different texts")
+        return self
+
     def to_json(self) -> str:
         """The tokenizer as JSON text."""
-        return json.dumps({"kind": self.kind, **self.settings()}, ensure_ascii=False)
+        return json.dumps({"kind": self.kind, **self.settings()})
 
     @staticmethod
     def from_json(text: str) -> Tokenizer:
@@ -65,8 +76,8 @@ class Tokenizer:
         try:
             body = json.loads(text)
             kind = KINDS[body.pop("kind")]
-            return kind(**body)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return kind(**body).checked()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError("this text is not a tokenizer in JSON; write one with tokenizer.to_json()") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,9 +71,9 @@ class LanguageModel(nn.Module):
         )
         features = _output_size(self.body)
         self.head = nn.Linear(features, vocabulary)
+        _tied(tied, embedding, features)
         if tied:
-            if self.embedding is None or features != embedding:
-                raise InputError(f"tied weights need embedding={features}, the features of the last layer; got {embedding}")
+            assert self.embedding is not None
             self.head.weight = self.embedding.weight
 
     def initial_state(self, batch: int) -> Any:
@@ -92,6 +93,43 @@ class LanguageModel(nn.Module):
         """Logits (batch, time, vocabulary) of the token after each of ``tokens`` (batch, time), and the state."""
         y, state = self.features(tokens, state)
         return self.head(y), state
+
+
+def parameter_count(
+    vocabulary: int,
+    cell: Cell,
+    *,
+    hidden: int,
+    layers: int = 1,
+    embedding: int = 64,
+    tied: bool = False,
+    sizes: Mapping[str, int] | None = None,
+) -> int:
+    """How many numbers a `LanguageModel` of these sizes learns, found without building one.
+
+    Raises:
+        InputError: sizes that do not fit the cell.
+
+    Example:
+        >>> model = LanguageModel(50, "gru", hidden=16, layers=3, embedding=8)
+        >>> parameter_count(50, get("gru"), hidden=16, layers=3, embedding=8) == sum(p.numel() for p in model.parameters())
+        True
+    """
+    first = {**_other_sizes(cell, hidden, sizes or {}), "input": embedding or vocabulary, "hidden": hidden}
+    features = cell.output.width.bind(first)
+    _tied(tied, embedding, features)
+    above = {**first, "input": features}
+    body = _numbers(cell, first) + (layers - 1) * (_numbers(cell, above) if layers > 1 else 0)
+    return vocabulary * embedding + body + (0 if tied else vocabulary * features) + vocabulary
+
+
+def _tied(tied: bool, embedding: int, features: int) -> None:
+    if tied and features != embedding:
+        raise InputError(f"tied weights need embedding={features}, the features of the last layer; got {embedding}")
+
+
+def _numbers(cell: Cell, sizes: dict[str, int]) -> int:
+    return sum(math.prod(item.shape(sizes)) for item in cell.parameters)
 
 
 def _stack(

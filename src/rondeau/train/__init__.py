@@ -5,17 +5,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rondeau.errors import RunWarning
 from rondeau.train.settings import Settings
 
 if TYPE_CHECKING:
-    from rondeau.train.folder import RunFolder, digest
+    from rondeau.train.folder import RunFolder
     from rondeau.train.loop import Progress, Training, evaluate
     from rondeau.train.record import Record, bits
     from rondeau.train.run import Run, load, resume, start
+    from rondeau.train.tensors import digest
 
 _LATE = {
     "RunFolder": "folder",
-    "digest": "folder",
+    "digest": "tensors",
     "Progress": "loop",
     "Training": "loop",
     "evaluate": "loop",
@@ -40,6 +42,7 @@ __all__ = [
     "Record",
     "Run",
     "RunFolder",
+    "RunWarning",
     "Settings",
     "Training",
     "bits",

@@ -19,21 +19,47 @@ from rondeau.train.record import Record, Row, bits
 from rondeau.train.settings import Settings
 
 EVALUATIONS = 6
-SPEED_OVER = 1.0  # seconds between two rows of the record
+ROWS = 50  # rows of training that a run of as many steps has at least
+ROW_SECONDS = 1.0  # the longest time between two rows of the record; in a long run a thousandth of its time
 
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """How far a run is. ``since_step`` and ``since_seconds`` say where its last stretch began: 0, or where `resume` was asked
+    for more. ``evaluated`` is the step of the last evaluation."""
 
     step: int = 0
     seconds: float = 0.0
     best: float = math.inf
     worse: int = 0
+    evaluated: int = -1
+    since_step: int = 0
+    since_seconds: float = 0.0
+
+
+class Interval:
+    """The steps since the last row of the record."""
+
+    def __init__(self, done: float) -> None:
+        self.losses: list[float] = []
+        self.norm, self.tokens, self.seconds, self.mark = 0.0, 0, 0.0, math.floor(done * ROWS)
+
+    def add(self, loss: float, norm: float, tokens: int, seconds: float) -> None:
+        """One more step."""
+        self.losses.append(loss)
+        self.norm, self.tokens, self.seconds = norm, self.tokens + tokens, self.seconds + seconds
+
+    def due(self, done: float, progress: Progress) -> bool:
+        """Whether it is time for a row: in each of the first steps, in each fiftieth of the run, and after a second."""
+        early = progress.step - progress.since_step <= ROWS
+        return early or math.floor(done * ROWS) > self.mark or self.seconds >= max(ROW_SECONDS, progress.seconds / 1000)
 
 
 class Training:
     """One run in progress: model, optimizer, streams, carried state and record.
+
+    With ``patience`` the model holds the best weights once it has ended, as it does in a run folder; ``last`` are then those
+    that training goes on with.
 
     Args:
         model: what learns.
@@ -60,6 +86,7 @@ class Training:
         self.state: Any = None
         self.stopping = False
         self.best: dict[str, Tensor] | None = None
+        self.last: dict[str, Tensor] | None = None
         for module in model.modules():
             if isinstance(module, Recurrent):
                 module.clip = settings.clip_step
@@ -70,15 +97,27 @@ class Training:
     def total(self) -> int | None:
         """The number of steps of the whole run, when that is settled beforehand."""
         s = self.settings
-        return s.steps if s.steps is not None else None if s.epochs is None else math.ceil(s.epochs * self.streams.windows)
+        if s.epochs is not None:
+            return math.ceil(s.epochs * self.streams.windows - 1e-6)
+        return s.steps
 
     @property
     def done(self) -> float:
-        """The part of the run that lies behind, 0 to 1: by steps, or by the clock for ``minutes``."""
+        """The part of the run (since it was last asked for more) that lies behind, 0 to 1: by steps, or for ``minutes`` by
+        the clock."""
+        progress = self.progress
         if self.total is not None:
-            return min(self.progress.step / self.total, 1.0)
-        assert self.settings.minutes is not None
-        return min(self.progress.seconds / (60 * self.settings.minutes), 1.0)
+            behind, whole = float(progress.step - progress.since_step), float(self.total - progress.since_step)
+        else:
+            assert self.settings.minutes is not None
+            behind, whole = progress.seconds - progress.since_seconds, 60 * self.settings.minutes - progress.since_seconds
+        return 1.0 if behind >= whole else behind / whole
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end, or has not got better for ``patience`` evaluations."""
+        patience = self.settings.patience
+        return self.done >= 1 or (patience is not None and self.progress.worse >= patience)
 
     def rate(self) -> float:
         """The learning rate now: a linear warm-up, then the schedule."""
@@ -89,6 +128,38 @@ class Training:
         factor = {"constant": 1.0, "linear": 1 - rest, "cosine": 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))}[s.schedule]
         return s.learning_rate * max(factor, 0.01)
 
+    def more(
+        self,
+        *,
+        minutes: float | None = None,
+        epochs: float | None = None,
+        steps: int | None = None,
+        learning_rate: float | None = None,
+    ) -> dict[str, float | None]:
+        """Goes on for so much more from here, with a schedule, a warm-up and a patience that begin anew; or, without an end,
+        to the same end with another learning rate.
+
+        Returns:
+            The settings that are now others.
+
+        Raises:
+            InputError: a number out of range, or more than one end.
+            RunError: the run has ended, and only a learning rate is given.
+        """
+        given = {"minutes": minutes, "epochs": epochs, "steps": steps}
+        Settings(**given, learning_rate=1.0 if learning_rate is None else learning_rate).checked()  # type: ignore[arg-type]
+        changed: dict[str, float | None] = {} if learning_rate is None else {"learning_rate": learning_rate}
+        progress = self.progress
+        so_far = {"minutes": progress.seconds / 60, "epochs": progress.step / self.streams.windows, "steps": progress.step}
+        ends = {name: so_far[name] + value for name, value in given.items() if value is not None}
+        if ends:
+            changed |= {**dict.fromkeys(given), **ends}
+            progress.since_step, progress.since_seconds, progress.worse = progress.step, progress.seconds, 0
+        elif changed and self.finished:
+            raise RunError(f"the run has ended, at step {progress.step}; say how much more with minutes, epochs or steps")
+        self.settings = replace(self.settings, **changed).checked()  # type: ignore[arg-type]
+        return changed
+
     # running
 
     def run(self, each: Callable[[Row], None] | None = None, save: Callable[[], None] | None = None) -> None:
@@ -96,40 +167,37 @@ class Training:
 
         Args:
             each: sees every new row of the record.
-            save: called at every evaluation and at the end.
+            save: called at every evaluation, every ``save_every`` seconds, and at the end.
 
         Raises:
             RunError: the loss is no longer a number.
         """
         tell = each or (lambda row: None)
         keep = save or (lambda: None)
-        since, tokens, losses = time.perf_counter(), 0, []
-        next_evaluation = self._next_evaluation()
-        while self.done < 1 and not self.stopping:
+        interval, saved, next_evaluation = Interval(self.done), time.monotonic(), self._next_evaluation()
+        while not self.finished and not self.stopping:
             begun = time.perf_counter()
             loss, norm, count = self.step()
-            losses.append(loss)
-            tokens += count
-            now = time.perf_counter()
-            self.progress.seconds += now - begun
-            if now - since >= SPEED_OVER or self.done >= 1:
-                tell(self._row(losses, norm, tokens / (now - since)))
-                since, tokens, losses = now, 0, []
-            if self.held is not None and self.done >= next_evaluation and self.done < 1:
-                begun = time.perf_counter()
+            spent = time.perf_counter() - begun
+            self.progress.seconds += spent
+            interval.add(loss, norm, count, spent)
+            begun, evaluate = time.perf_counter(), self.held is not None and self.done >= next_evaluation
+            late = time.monotonic() - saved >= self.settings.save_every
+            if evaluate or late or self.stopping or self.finished or interval.due(self.done, self.progress):
+                tell(self._row(interval))
+                interval = Interval(self.done)
+            if evaluate:
                 tell(self.evaluation())
-                keep()
                 next_evaluation = self._next_evaluation()
-                self.progress.seconds += time.perf_counter() - begun
-                since = time.perf_counter()
-        if self.held is not None and not self.stopping:
-            tell(self.evaluation())
-            if self.best is not None:
-                self.model.load_state_dict(self.best)
+            if (evaluate or late) and not self.finished:
+                keep()
+                saved = time.monotonic()
+            self.progress.seconds += time.perf_counter() - begun
+        self.use_best()
         keep()
 
     def _next_evaluation(self) -> float:
-        return (math.floor(self.done * EVALUATIONS + 1e-9) + 1) / EVALUATIONS
+        return min(math.floor(self.done * EVALUATIONS + 1e-9) + 1, EVALUATIONS) / EVALUATIONS
 
     def step(self) -> tuple[float, float, int]:
         """One window forward, backward and an update: the loss in nats, the gradient's norm, the number of tokens.
@@ -137,17 +205,16 @@ class Training:
         Raises:
             RunError: the loss is not a number.
         """
+        if self.last is not None:
+            put_weights(self.model, self.last)
+            self.last = None
         settings, window = self.settings, self.streams.next()
         if window.start:
             self.state = None
         logits, state = self.model(window.inputs, self.state)
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), window.targets.flatten())
         value = loss.item()
-        if not math.isfinite(value):
-            raise RunError(
-                f"the loss is {value} at step {self.progress.step + 1}; the last saved state is sound. "
-                "Lower --learning-rate, or clip with --clip-norm or --clip-step"
-            )
+        self._sound("loss", value, self.progress.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if settings.clip_value is not None:
@@ -160,70 +227,75 @@ class Training:
         self.progress.step += 1
         return value, float(norm), window.targets.numel()
 
-    def _row(self, losses: list[float], norm: float, speed: float) -> Row:
-        loss = sum(losses) / len(losses)
+    def _sound(self, what: str, value: float, step: int) -> None:
+        if not math.isfinite(value):
+            raise RunError(
+                f"the {what} is {value} at step {step}; the last saved state is sound. "
+                "Lower --learning-rate, or clip with --clip-norm or --clip-step"
+            )
+
+    def _row(self, interval: Interval) -> Row:
+        loss = sum(interval.losses) / len(interval.losses)
         return self.record.add(
             step=self.progress.step,
+            steps=len(interval.losses),
             epoch=self.streams.epoch,
             seconds=round(self.progress.seconds, 3),
             loss=loss,
             bits=bits(loss),
-            gradient_norm=norm,
+            gradient_norm=interval.norm,
             learning_rate=self.rate(),
-            tokens_per_second=round(speed),
+            tokens_per_second=round(interval.tokens / max(interval.seconds, 1e-9)),
         )
 
     def evaluation(self) -> Row:
-        """Evaluates on the held-out text, and stops when it has not got better for ``patience`` evaluations."""
-        assert self.held is not None
-        nats = evaluate(self.model, self.held)
-        progress, patience = self.progress, self.settings.patience
-        if nats < progress.best:
-            progress.best, progress.worse = nats, 0
-            if patience is not None:
-                self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        else:
-            progress.worse += 1
-        self.stopping = self.stopping or (patience is not None and progress.worse >= patience)
-        return self.record.add(step=progress.step, held_out=nats, held_out_bits=bits(nats))
-
-    # checkpoints
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All but the weights that a run needs to go on exactly: optimizer, random state, cursor, carried state, progress."""
-        kept = {"random": torch.get_rng_state(), "progress": _numbers(*vars(self.progress).values())}
-        kept["cursor"] = _numbers(*self.streams.state_dict().values())
-        for i, part in self.optimizer.state_dict()["state"].items():
-            kept.update({f"optimizer.{i}.{name}": value for name, value in part.items()})
-        kept.update({f"carried.{name}": value for name, value in _named(self.state)})
-        if self.best is not None:
-            kept.update({f"best.{name}": value for name, value in self.best.items()})
-        return {name: value.detach().clone() for name, value in kept.items()}
-
-    def restore(self, kept: dict[str, Tensor]) -> None:
-        """Goes on where `tensors` was taken.
+        """Evaluates on the held-out text, and keeps the weights if they are the best and there is a ``patience``.
 
         Raises:
-            RunError: something is missing.
+            RunError: the loss is not a number.
         """
-        try:
-            step, seconds, best, worse = kept["progress"].tolist()
-            self.progress = replace(Progress(), step=int(step), seconds=seconds, best=best, worse=int(worse))
-            epoch, position = kept["cursor"].tolist()
-            self.streams.load_state_dict({"epoch": int(epoch), "position": int(position)})
-            torch.set_rng_state(kept["random"])
-        except (KeyError, ValueError) as error:
-            raise RunError(f"the saved state lacks {error}; train again") from error
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in kept.items():
-            if name.startswith("optimizer."):
-                _, index, field = name.split(".")
-                slots.setdefault(int(index), {})[field] = value
-        self.optimizer.load_state_dict({"state": slots, "param_groups": self.optimizer.state_dict()["param_groups"]})
-        carried = {name.removeprefix("carried."): v for name, v in kept.items() if name.startswith("carried.")}
-        self.state = _nested(self.model.initial_state(1), carried, "") if carried else None
-        best_weights = {name.removeprefix("best."): v for name, v in kept.items() if name.startswith("best.")}
-        self.best = best_weights or None
+        assert self.held is not None
+        nats = evaluate(self.model, self.held)
+        progress = self.progress
+        self._sound("held-out loss", nats, progress.step)
+        progress.evaluated = progress.step
+        if nats < progress.best:
+            progress.best, progress.worse = nats, 0
+            if self.settings.patience is not None:
+                self.best = copied(weights(self.model))
+        else:
+            progress.worse += 1
+        return self.record.add(step=progress.step, held_out=nats, held_out_bits=bits(nats))
+
+    def use_best(self) -> None:
+        """Puts the best weights into the model, if there is a ``patience``; a further `step` goes on from the last ones."""
+        if self.best is not None and self.last is None:
+            self.last = copied(weights(self.model))
+            put_weights(self.model, self.best)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters of a model by name, one that is used twice only once."""
+    return {name: value.detach() for name, value in model.named_parameters()}
+
+
+@torch.no_grad()
+def put_weights(model: nn.Module, values: dict[str, Tensor]) -> None:
+    """Sets the parameters of a model to values that `weights` gave.
+
+    Raises:
+        InputError: others are given than it has, or of another shape or type.
+    """
+    own = dict(model.named_parameters())
+    if {n: (v.shape, v.dtype) for n, v in own.items()} != {n: (v.shape, v.dtype) for n, v in values.items()}:
+        raise InputError("the weights do not fit the model: give it those of a model of the same sizes")
+    for name, value in values.items():
+        own[name].copy_(value)
+
+
+def copied(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies that nothing changes."""
+    return {name: value.detach().clone() for name, value in values.items()}
 
 
 @torch.inference_mode()
@@ -241,16 +313,14 @@ def evaluate(model: LanguageModel, tokens: Tensor, streams: int = 16, window: in
     model.eval()
     strands = max(1, min(streams, len(tokens) // (4 * window)))
     length = len(tokens) // strands
-    parts = [tokens[: strands * length].view(strands, length)]
-    total, count = 0.0, 0
-    for part in parts:
-        state: Any = None
-        for start in range(0, part.shape[1] - 1, window):
-            stop = min(start + window, part.shape[1] - 1)
-            logits, state = model(part[:, start:stop], state)
-            targets = part[:, start + 1 : stop + 1]
-            total += nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
-            count += targets.numel()
+    part = tokens[: strands * length].view(strands, length)
+    total, count, state = 0.0, 0, None
+    for start in range(0, length - 1, window):
+        stop = min(start + window, length - 1)
+        logits, state = model(part[:, start:stop], state)
+        targets = part[:, start + 1 : stop + 1]
+        total += nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
+        count += targets.numel()
     model.train(training)
     return total / count
 
@@ -260,21 +330,3 @@ def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
     parameters = [p for p in model.parameters() if p.requires_grad]
     matrices, vectors = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
     return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
-def _numbers(*values: float) -> Tensor:
-    return torch.tensor([float(value) for value in values], dtype=torch.float64)
-
-
-def _named(state: Any, prefix: str = "") -> list[tuple[str, Tensor]]:
-    if state is None:
-        return []
-    if isinstance(state, Tensor):
-        return [(prefix, state)]
-    return [item for i, part in enumerate(state) for item in _named(part, f"{prefix}.{i}" if prefix else str(i))]
-
-
-def _nested(like: Any, kept: dict[str, Tensor], prefix: str) -> Any:
-    if isinstance(like, Tensor):
-        return kept[prefix]
-    return tuple(_nested(part, kept, f"{prefix}.{i}" if prefix else str(i)) for i, part in enumerate(like))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -11,18 +13,27 @@ from torch import Tensor
 
 from rondeau.cells import get
 from rondeau.data import Text, Tokenizer, hold_out, load_text, tokenizer
-from rondeau.errors import RunError
+from rondeau.errors import RunError, RunWarning
 from rondeau.ir import Cell
-from rondeau.models import LanguageModel
-from rondeau.train.folder import RunFolder
-from rondeau.train.loop import Training
+from rondeau.models import LanguageModel, parameter_count
+from rondeau.train import record, state
+from rondeau.train.folder import Checkpoint, RunFolder
+from rondeau.train.loop import Training, put_weights
+from rondeau.train.manifest import Facts, Fingerprint
 from rondeau.train.record import Record, Row
 from rondeau.train.settings import Settings
+from rondeau.train.tensors import TensorFile
+
+READ_AGAIN = 1 << 26  # bytes of licences and the like that a corpus may have beside 64 a token
 
 
 @dataclass
 class Run:
-    """A model with its tokenizer and settings, and where it lives."""
+    """A model with its tokenizer and settings, and where it lives.
+
+    ``facts`` are those of the checkpoint that it came from or wrote last. A run that was started or resumed in a folder holds
+    its lock, so that nobody else writes there, until `fit` or `close`.
+    """
 
     model: LanguageModel
     tokenizer: Tokenizer
@@ -32,24 +43,52 @@ class Run:
     folder: RunFolder | None = None
     train: Tensor | None = None
     held: Tensor | None = None
+    facts: Facts = field(default_factory=Facts)
 
     def fit(self, each: Callable[[Row], None] | None = None) -> Run:
-        """Trains to the end, saving as it goes; the run itself."""
+        """Trains to the end, saving as it goes; the run itself. A run that has ended stays as it is.
+
+        Raises:
+            RunError: the loss is no longer a number, or the folder is in use or cannot be written.
+        """
         assert self.training is not None
-        if self.folder is not None and self.training.progress.step == 0:
-            self.save()
-        self.training.run(each, self.save)
+        try:
+            if self.training.finished:
+                self.training.use_best()
+                return self
+            if self.folder is not None:
+                self.folder.claim()
+            if self.training.progress.step == self.training.progress.since_step:
+                self.save()
+            self.training.run(each, self.save)
+        finally:
+            self.close()
         return self
 
     def save(self) -> None:
         """Writes a checkpoint, if the run has a folder.
 
         Raises:
-            RunError: it cannot be written; the old one then stands.
+            RunError: it cannot be written, or the weights are no longer numbers; the old one then stands.
         """
-        if self.folder is not None and self.training is not None:
-            facts = {"step": self.training.progress.step, "torch": torch.__version__}
-            self.folder.save(self.model.state_dict(), self.training.tensors(), facts)
+        if self.folder is None or self.training is None:
+            return
+        weights, rest = state.kept(self.training)
+        step = self.training.progress.step
+        for name, value in weights.items():
+            if not value.isfinite().all():
+                raise RunError(
+                    f"{name} is no longer made of numbers at step {step}; the last saved state is sound. "
+                    "Lower --learning-rate, or clip with --clip-norm or --clip-step"
+                )
+        mark = self.training.record.mark()
+        self.facts = replace(self.facts, step=step, torch=torch.__version__, record=mark)
+        self.folder.save(weights, rest, self.facts)
+
+    def close(self) -> None:
+        """Lets go of the folder, so that another run may write there."""
+        if self.folder is not None:
+            self.folder.release()
 
 
 def start(
@@ -64,58 +103,112 @@ def start(
 
     Args:
         settings: all that decides the run.
-        text: the corpus; read from ``settings.corpus`` if not given.
+        text: the corpus; read from ``settings.corpus`` if not given. The run's settings then say where it came from.
         cell: a cell of one's own; that of ``settings.cell`` if not given.
         folder: where to keep it; nowhere if not given.
         overwrite: whether a run that is there may be replaced.
 
     Raises:
-        InputError, DataError, RunError: settings, text or folder are not sound.
+        InputError, DataError, RunError: settings, text or folder are not sound, or the folder is in use.
 
     Example:
         >>> from rondeau.data import Text
         >>> tiny = Settings(hidden=8, embedding=4, batch=2, window=5, steps=3)
         >>> run = start(tiny, Text.of("to be or not to be " * 20)).fit()
-        >>> run.training.progress.step
-        3
+        >>> run.training.progress.step, run.settings.corpus
+        (3, '<text>')
     """
     settings = settings.checked()
+    if folder is not None:
+        RunFolder.vacant(folder, overwrite)
     chosen = cell or get(settings.cell)
-    corpus = text or load_text(settings.corpus, settings.encoding)
+    corpus = load_text(settings.corpus, settings.encoding) if text is None else text
+    settings = replace(
+        settings,
+        corpus=corpus.source or f"<{corpus.name}>",
+        encoding=corpus.encoding,
+        cell=settings.cell if cell is None or ":" in settings.cell else chosen.name,
+    )
     words = tokenizer(settings.tokenizer, corpus.text, settings.vocabulary)
     train, held = hold_out(words.encode(corpus.text), settings.held_out)
-    _threads(settings)
+    _use_threads(settings.threads)
     torch.manual_seed(settings.seed % 2**64)
     model = _model(settings, chosen, words)
     training = Training(model, train, held, settings)
-    run = Run(model, words, settings, chosen, training, None, train, held)
+    facts = Facts(torch=torch.__version__, threads=torch.get_num_threads(), corpus=_fingerprint(train, held))
+    run = Run(model, words, settings, chosen, training, None, train, held, facts)
     if folder is not None:
         texts = {"config.toml": settings.to_toml(), "cell.json": chosen.to_json(), "tokenizer.json": words.to_json()}
-        run.folder = RunFolder.create(folder, texts, overwrite)
-        training.record = Record(run.folder.path / "metrics.jsonl")
+        weights, rest = state.kept(training)
+        run.folder = RunFolder.create(folder, texts, {"model": weights, "state": rest}, facts, overwrite)
+        training.record = Record(run.folder.path / record.NAME)
     return run
 
 
-def resume(folder: str | Path, text: Text | None = None) -> Run:
-    """The run in ``folder``, where it was last saved, ready to `Run.fit`.
+def resume(
+    folder: str | Path,
+    corpus: Text | str | Path | None = None,
+    *,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    learning_rate: float | None = None,
+) -> Run:
+    """The run in ``folder``, where it was last saved, ready to `Run.fit`; on as many threads as it was started with.
 
     With ``steps`` or ``epochs`` it ends with the very weights of a run that was never interrupted. With ``minutes`` the
-    learning rate follows the clock, whose recorded time goes on, so it ends alike but not bit for bit.
+    learning rate follows the clock, whose recorded time goes on, so it ends alike but not bit for bit. A run that has ended
+    stays as it is, unless more is asked for.
+
+    Args:
+        folder: the run folder.
+        corpus: the text that it learns, or where to read it; read as ``config.toml`` says if not given. A run that was
+            started on a text made in Python needs it again.
+        minutes, epochs, steps: go on for so much more, counted from where the run was last saved. The learning rate's
+            warm-up and schedule, and the patience, begin anew and span what is asked for.
+        learning_rate: the highest one from here on; without an end, the run keeps its end and its schedule.
 
     Raises:
-        RunError: the folder is not sound, or the corpus is another one.
+        RunError: the folder is not sound or in use, the corpus is another one, or the run has ended and only a learning rate
+            is given.
+        InputError: a number is out of range, or more than one end is given.
     """
-    run = load(folder)
-    assert run.folder is not None
-    run.folder.settle()
-    corpus = text or load_text(run.settings.corpus, run.settings.encoding)
-    run.train, run.held = hold_out(run.tokenizer.encode(corpus.text), run.settings.held_out)
-    _threads(run.settings)
-    record = Record.read(run.folder.path / "metrics.jsonl")
-    run.training = Training(run.model, run.train, run.held, run.settings, record)
-    run.training.restore(run.folder.load("state"))
-    record.rewind(run.training.progress.step)
+    place = RunFolder.open(folder)
+    place.claim()
+    try:
+        place.settle()
+        return _resumed(place, corpus, {"minutes": minutes, "epochs": epochs, "steps": steps, "learning_rate": learning_rate})
+    except BaseException:
+        place.release()
+        raise
+
+
+def _resumed(place: RunFolder, corpus: Text | str | Path | None, more: dict[str, float | None]) -> Run:
+    found = place.read(("model", "state"))
+    run = _loaded(place, found)
+    text = _corpus(run, corpus)
+    run.train, run.held = hold_out(run.tokenizer.encode(text.text), run.settings.held_out)
+    _same(run, text)
+    _use_threads(run.facts.threads or run.settings.threads)
+    run.facts = replace(run.facts, threads=torch.get_num_threads())
+    run.training = Training(run.model, run.train, run.held, run.settings)
+    state.check(run.training, found.parts["state"].entries)
+    state.restore(run.training, found.tensors("state"))
+    run.settings = _asked(run, more)
+    kept = run.training.record = Record.read(place.path / record.NAME, run.facts.record)
+    kept.rewind(run.training.progress.step)
+    if kept.note:
+        warnings.warn(kept.note, RunWarning, stacklevel=3)
     return run
+
+
+def _asked(run: Run, more: dict[str, float | None]) -> Settings:
+    """The settings of a run of which more is asked; its facts then say so."""
+    assert run.training is not None
+    changed = run.training.more(**more)  # type: ignore[arg-type]
+    if changed:
+        run.facts = replace(run.facts, settings={**run.facts.settings, **changed})
+    return run.training.settings
 
 
 def load(folder: str | Path) -> Run:
@@ -125,14 +218,71 @@ def load(folder: str | Path) -> Run:
         RunError: the folder is not sound.
     """
     place = RunFolder.open(folder)
-    settings = Settings.of(Settings.toml(place.text("config.toml"), str(place.path / "config.toml")))
-    chosen, words = Cell.from_json(place.text("cell.json")), Tokenizer.from_json(place.text("tokenizer.json"))
+    return _loaded(place, place.read())
+
+
+def _loaded(place: RunFolder, found: Checkpoint) -> Run:
+    facts, where = found.manifest.facts, str(place.path / "config.toml")
+    values = Settings.toml(found.texts["config.toml"], where) | dict(facts.settings)
+    settings = Settings.of({name: value for name, value in values.items() if value is not None}).checked()
+    chosen, words = Cell.from_json(found.texts["cell.json"]), Tokenizer.from_json(found.texts["tokenizer.json"])
+    _fits(found.parts["model"], settings, chosen, words)
     model = _model(settings, chosen, words)
-    try:
-        model.load_state_dict(place.load("model"))
-    except RuntimeError as error:
-        raise RunError(f"the weights in {place.path} do not fit its configuration; restore it from a copy") from error
-    return Run(model, words, settings, chosen, folder=place)
+    tensors = found.tensors("model")
+    if settings.tied:
+        tensors.pop("head.weight", None)  # format 1 had it twice
+    put_weights(model, tensors)
+    return Run(model, words, settings, chosen, folder=place, facts=facts)
+
+
+def _fits(file: TensorFile, settings: Settings, cell: Cell, words: Tokenizer) -> None:
+    """Holds the sizes of a model against the file of its weights, before it is built.
+
+    Raises:
+        RunError: they differ.
+    """
+    s = settings
+    given = {"hidden": s.hidden, "layers": s.layers, "embedding": s.embedding}
+    numel = parameter_count(words.size, cell, **given, tied=s.tied, sizes=s.sizes)
+    if settings.layers > len(file.entries) or file.numel != numel:
+        raise RunError(f"{file.path} holds {file.numel:,} numbers, its configuration says {numel:,}; restore it from a copy")
+
+
+def _corpus(run: Run, given: Text | str | Path | None) -> Text:
+    if isinstance(given, Text):
+        return given
+    name = run.settings.corpus
+    if given is None and name.startswith("<") and name.endswith(">"):
+        assert run.folder is not None
+        raise RunError(
+            f"this run learns a text that was made in Python, {name}; go on with it there: "
+            f"rondeau.train.resume({str(run.folder.path)!r}, corpus=Text.of(...))"
+        )
+    most = None if run.facts.corpus is None else READ_AGAIN + 64 * run.facts.corpus.tokens
+    return load_text(given or name, run.settings.encoding, most)
+
+
+def _same(run: Run, text: Text) -> None:
+    """Refuses another text than the run has learned, so that nothing held out is ever learned."""
+    assert run.train is not None and run.held is not None
+    kept, advice = run.facts.corpus, "give the one that it learned, or train a new one"
+    if kept is None:
+        if tokenizer(run.settings.tokenizer, text.text, run.settings.vocabulary).to_json() != run.tokenizer.to_json():
+            raise RunError(f"{text.name} is not the text that this run learned: its alphabet is another; {advice}")
+        said = "it was saved by a version that kept no digest of its corpus, so make sure yourself that it is unchanged"
+        warnings.warn(f"{text.name}: {said}", RunWarning, stacklevel=4)
+        run.facts = replace(run.facts, corpus=_fingerprint(run.train, run.held))
+    elif kept != _fingerprint(run.train, run.held):
+        tokens = len(run.train) + len(run.held)
+        what = f"it has {tokens:,} tokens, not {kept.tokens:,}" if tokens != kept.tokens else "it was changed since"
+        raise RunError(f"{text.name} is not the text that this run learned: {what}; {advice}")
+
+
+def _fingerprint(train: Tensor, held: Tensor) -> Fingerprint:
+    made = hashlib.sha256()
+    for part in (train, held):
+        made.update(part.contiguous().numpy().data.cast("B"))
+    return Fingerprint(len(train) + len(held), len(train), made.hexdigest())
 
 
 def _model(settings: Settings, cell: Cell, words: Tokenizer) -> LanguageModel:
@@ -150,6 +300,8 @@ def _model(settings: Settings, cell: Cell, words: Tokenizer) -> LanguageModel:
     )
 
 
-def _threads(settings: Settings) -> None:
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+def _use_threads(count: int | None) -> None:
+    if count is None:
+        return
+    Settings(threads=count).checked()
+    torch.set_num_threads(count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -22,6 +23,8 @@ class Settings:
     """What to learn, with what, and how long. One of ``minutes``, ``epochs`` and ``steps`` says when to end.
 
     ``sizes`` are those of the cell beside ``input`` and ``hidden``, such as ``{"projection": 64}``.
+    ``corpus`` is what `load_text` takes; for a text given in Python its name in angle brackets. ``save_every`` is the longest
+    time between two checkpoints, in seconds.
     """
 
     corpus: str = "shakespeare"
@@ -51,6 +54,7 @@ class Settings:
     patience: int | None = None
     seed: int = 1
     threads: int | None = None
+    save_every: float = 60.0
     backend: str = "auto"
 
     def checked(self) -> Settings:
@@ -65,12 +69,14 @@ class Settings:
                 raise InputError(f"{name} is a finite number, not {value!r}")
             if value is not None and not (value >= low if inclusive else value > low):
                 raise InputError(f"{name} is {'at least' if inclusive else 'above'} {low:g}, not {value!r}")
+            if value is not None and value > (most := _MOST.get(name, LARGEST)):
+                raise InputError(f"{name} is at most {most:,}, not {_short(value)}")
         for name in ("dropout", "held_out"):
             if not getattr(self, name) < 1:
                 raise InputError(f"{name} lies below 1, not {getattr(self, name)!r}")
         for name, size in self.sizes.items():
-            if size < 1:
-                raise InputError(f"sizes are positive whole numbers, not {name}={size}")
+            if not 1 <= size <= LARGEST:
+                raise InputError(f"sizes are positive whole numbers, not {name}={_short(size)}")
         if self.schedule not in ("cosine", "linear", "constant"):
             raise InputError(f"schedule is cosine, linear or constant, not {self.schedule!r}")
         ends = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
@@ -107,16 +113,19 @@ class Settings:
         """
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{where} is not TOML: {error}") from error
 
 
+LARGEST = 1 << 50
+THREADS = max(64, 4 * (os.cpu_count() or 1))
+_MOST: dict[str, int] = {"seed": 1 << 1024, "threads": THREADS, "learning_rate": 1 << 120}
 _BOUNDS: dict[str, tuple[float, bool]] = {
     "hidden": (1, True), "layers": (1, True), "embedding": (0, True), "dropout": (0, True), "window": (1, True),
     "batch": (1, True), "minutes": (0, False), "epochs": (0, False), "steps": (1, True), "learning_rate": (0, False),
     "warmup": (0, True), "weight_decay": (0, True), "clip_norm": (0, False), "clip_value": (0, False),
     "clip_step": (0, False), "patience": (1, True), "seed": (0, True), "threads": (1, True), "held_out": (0, False),
-    "vocabulary": (2, True),
+    "vocabulary": (2, True), "save_every": (0, False),
 }  # fmt: skip
 
 
@@ -128,6 +137,10 @@ def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _short(value: float) -> str:
+    return f"{value!r}" if isinstance(value, float) or value < 10**20 else f"a number of {int(math.log10(value)) + 1} digits"
 
 
 def _fits(value: Any, kind: str) -> bool:
