@@ -36,10 +36,10 @@ def test_opcheck(name: str, options: dict[str, object]) -> None:
         [torch.randn(p.shape(SIZES)) for p in item.parameters],
         extras,
     )
-    for value in (tensors[0], *tensors[1], *tensors[2], *tensors[3]):
+    for value in (tensors[0], *tensors[1], *tensors[2], *extras):
         value.requires_grad_()
     case = operator._written(item, tuple(c.name for c in item.contexts), (), None, bool(options.get("reverse")))
-    opcheck(torch.ops.rondeau.scan.default, (case, *tensors, options.get("lengths"), True))
+    opcheck(torch.ops.rondeau.scan.default, (case, *tensors[:3], extras or None, options.get("lengths"), True))
 
 
 class Reader(nn.Module):

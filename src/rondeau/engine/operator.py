@@ -1,5 +1,5 @@
 """The scan as an operator of PyTorch, ``rondeau::scan``, for whatever records operators: ``torch.compile``, ``torch.export``,
-fake tensors, dispatch modes. A plain call does not go through it, since dispatch would cost more than a short run.
+``torch.jit.trace``, fake tensors, dispatch modes. A plain call does not go through it: dispatch costs more than a short run.
 
 Its first argument is the case as JSON: the cell and the options, so that an exported program says all that it needs.
 """
@@ -14,16 +14,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rondeau.engine import compiled, fused, reference
+from rondeau.engine import compiled, fallback, fused, reference
 from rondeau.engine.frame import Frame
 from rondeau.engine.hoist import others
 from rondeau.engine.problem import Extras, Problem, States, pose
 from rondeau.engine.program import Kept, frames_of, program_of
 from rondeau.engine.twice import gradients_of, with_autograd, with_tensors
+from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.serialise import from_json, to_json
 
-INPUTS = "str case, Tensor x, Tensor[] state, Tensor[] params, Tensor[] extras, Tensor? lengths"
+EXPORTING = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # PyTorch 2.6 does not tell them apart
+INPUTS = "str case, Tensor x, Tensor[] state, Tensor[] params, Tensor[]? extras, Tensor? lengths"
+"""Extras are None where there are none, for AOTInductor loses an empty list."""
 
 
 class Case(NamedTuple):
@@ -41,6 +44,7 @@ def recording(x: Tensor) -> bool:
     kind = type(x)
     return (
         torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
         or torch._C._len_torch_dispatch_stack() > 0
         or (kind is not Tensor and kind.__torch_dispatch__ is not Tensor.__torch_dispatch__)
     )
@@ -56,17 +60,32 @@ def run(
     options: tuple[float | None, tuple[str, ...], bool],
 ) -> tuple[Tensor, States, dict[str, Tensor]]:
     """As `rondeau.engine.reference.run`, through the operator. ``options`` are clip, trace and reverse."""
+    _check_target(cell)
     clip, trace, reverse = options
     names = [item.name for item in cell.inputs[1:] if item.name in extras]
     case = _written(cell, tuple(names), trace, clip, reverse)
     weights = [params[item.name] for item in cell.parameters]
     more = [extras[name] for name in names]
     given = list(state) if state is not None else _zeros(cell, weights, x, more)
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *given, *weights, *more))
+    differentiable = torch.is_grad_enabled() or torch.jit.is_tracing()  # a trace is made once, for both
+    keep = differentiable and any(t.requires_grad for t in (x, *given, *weights, *more))
     counts = lengths if lengths is None or isinstance(lengths, Tensor) else torch.tensor(list(lengths))
-    outputs = torch.ops.rondeau.scan(case, x, given, weights, more, counts, keep)
+    outputs = torch.ops.rondeau.scan(case, x, given, weights, more or None, counts, keep)
     n = len(given)
     return outputs[0], tuple(outputs[1 : 1 + n]), dict(zip(trace, outputs[1 + n :]))
+
+
+def _check_target(cell: Cell) -> None:
+    """Raises InputError where a model is recorded for ONNX, which does not know our operator."""
+    if for_onnx():
+        raise InputError(
+            f"ONNX has no operator that runs the cell {cell.name}; where torch.nn has such a layer, export layer.to_torch()"
+        )
+
+
+def for_onnx() -> bool:
+    """Whether a model is being recorded for ONNX."""
+    return (torch.jit.is_tracing() or EXPORTING()) and _for_onnx()
 
 
 def _zeros(cell: Cell, weights: list[Tensor], x: Tensor, extras: list[Tensor]) -> list[Tensor]:
@@ -79,6 +98,11 @@ def _constant(function: Any) -> Any:
     does, but without importing the compiler."""
     function._dynamo_marked_constant = True
     return function
+
+
+@_constant
+def _for_onnx() -> bool:
+    return torch.onnx.is_in_onnx_export()
 
 
 @_constant
@@ -105,10 +129,10 @@ def _read(case: str) -> Case:
 
 
 def _problem(
-    case: str, x: Tensor, state: list[Tensor], params: list[Tensor], extras: list[Tensor], lengths: Tensor | None
+    case: str, x: Tensor, state: list[Tensor], params: list[Tensor], extras: list[Tensor] | None, lengths: Tensor | None
 ) -> Problem:
     cell, names, trace, clip, reverse = _read(case)
-    given = dict(zip(names, extras))
+    given = dict(zip(names, extras or []))
     masks = {item.name: given[item.name] for item in cell.masks if item.name in given}
     context = {name: value for name, value in given.items() if name not in masks}
     weights = {item.name: value for item, value in zip(cell.parameters, params)}
@@ -133,7 +157,10 @@ def _compiles(problem: Problem) -> bool:
 
 def _plain(problem: Problem) -> reference.Result:
     """A run without kernels of ours."""
-    return (reference if fused.refusal(problem) is not None else fused).run(problem)
+    if fused.refusal(problem) is None:
+        return fused.run(problem)
+    fallback.tell(problem)
+    return reference.run(problem)
 
 
 @torch.library.custom_op("rondeau::scan", mutates_args=(), schema=f"({INPUTS}, bool keep) -> Tensor[]")
@@ -201,21 +228,21 @@ def _by_autograd(problem: Problem, gradients: list[Tensor | None]) -> list[Tenso
 def _fake_backward(
     case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, memory: Tensor, gradients: Any
 ) -> list[Tensor]:
-    return [t.new_empty(t.shape) for t in (x, *state, *params, *extras)]
+    return [t.new_empty(t.shape) for t in (x, *state, *params, *(extras or []))]
 
 
 def _save(ctx: Any, inputs: Any, output: list[Tensor]) -> None:
     case, x, state, params, extras, lengths, _ = inputs
     ctx.case, ctx.counts = case, (len(state), len(params))
-    ctx.save_for_backward(x, *state, *params, *extras, lengths, output[-1])
+    ctx.save_for_backward(x, *state, *params, *(extras or []), lengths, output[-1])
 
 
 def _differentiate(ctx: Any, gradients: list[Tensor | None]) -> Any:
     x, *rest, lengths, memory = ctx.saved_tensors
     n, m = ctx.counts
-    state, params, extras = rest[:n], rest[n : n + m], rest[n + m :]
+    state, params, extras = rest[:n], rest[n : n + m], rest[n + m :] or None
     found = torch.ops.rondeau.scan_backward(ctx.case, x, state, params, extras, lengths, memory, gradients[:-1])
-    return None, found[0], found[1 : 1 + n], found[1 + n : 1 + n + m], found[1 + n + m :], None, None
+    return None, found[0], found[1 : 1 + n], found[1 + n : 1 + n + m], found[1 + n + m :] or None, None, None
 
 
 torch.library.register_autograd("rondeau::scan", _differentiate, setup_context=_save)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from rondeau.engine import compiled, fused, operator, reference
+from rondeau.engine import compiled, fallback, fused, operator, reference
 from rondeau.engine.problem import Extras, Problem, States, pose
 from rondeau.engine.segments import in_segments
 from rondeau.errors import InputError
@@ -90,7 +90,10 @@ def scan(
     problem = pose(
         cell, params, x, state, lengths=lengths, reverse=reverse, context=context, masks=masks, clip=clip, trace=trace
     )
-    run = choose(problem, backend).run
+    chosen = choose(problem, backend)
+    if backend == "auto" and chosen.run is reference.run:
+        fallback.tell(problem)
+    run = chosen.run
     y, last, traces = run(problem) if segment is None else in_segments(run, segment)(problem)
     return (y, last, traces) if problem.trace else (y, last)
 

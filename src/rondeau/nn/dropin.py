@@ -2,8 +2,8 @@
 
 They are subclasses, so constructor, state-dict keys, initial weights and checks are PyTorch's; the run itself is ours, on
 `rondeau.scan`. A single step is PyTorch's own kernel, a tenth of the cost of a scan, except inside function transforms, where
-it is `rondeau.step`. Where a program is recorded that must run without Rondeau (`torch.export`, ONNX, TorchScript), PyTorch's
-own layer is what is recorded.
+it is `rondeau.step`. Where a program is recorded that must run without Rondeau (ONNX, TorchScript), PyTorch's own layer is what
+is recorded; ``torch.export`` records ours, which follows any number of steps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from rondeau import cells
 from rondeau.engine import scan, step
-from rondeau.engine.operator import recording
+from rondeau.engine.operator import for_onnx, recording
 from rondeau.engine.transforms import transforming
 from rondeau.errors import InputError
 from rondeau.ir import Cell
@@ -35,12 +35,9 @@ CELLS: dict[str, Cell] = {
 }
 
 
-EXPORTING = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # PyTorch 2.6 cannot tell the two apart
-
-
-def _exporting() -> bool:
-    """Whether a program is being recorded that must run without us."""
-    return torch.jit.is_tracing() or EXPORTING()
+def _for_others() -> bool:
+    """Whether a program is being recorded that must run without us: by ``torch.jit.trace`` or for ONNX."""
+    return torch.jit.is_tracing() or for_onnx()
 
 
 class _Swapped(nn.Module):
@@ -117,7 +114,7 @@ class _DropIn(_Swapped, nn.RNNBase):
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """As PyTorch's: input (time, batch, features), (batch, time, features) with batch_first, unbatched, or packed."""
-        if _exporting() or self._left_to_pytorch(input):
+        if _for_others() or self._left_to_pytorch(input):
             return super().forward(input, hx)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
@@ -291,7 +288,7 @@ class _CellDropIn(_Swapped, nn.RNNCellBase):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """As PyTorch's: input (batch, features) or (features,)."""
-        if _exporting():
+        if _for_others():
             return super().forward(input, hx)
         state = () if hx is None else self._checked(input, hx)
         weights = (weight for weight in self._parameters.values() if weight is not None)

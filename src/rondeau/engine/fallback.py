@@ -1,0 +1,30 @@
+"""Saying so, once, when a run goes step by step in Python because no kernel is for its device or type."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+
+from rondeau.engine.problem import Problem
+from rondeau.errors import FallbackWarning
+
+_told: set[tuple[str, str, torch.dtype]] = set()
+
+
+def tell(problem: Problem) -> None:
+    """Warns of the first run of a cell on a device and in a type for which there is no kernel, if it has any steps."""
+    device, dtype = problem.x.device.type, problem.x.dtype
+    kind = (problem.cell.name, device, dtype)
+    ours = device == "cpu" and dtype in (torch.float32, torch.float64)
+    if ours or device == "meta" or not problem.time or kind in _told:
+        return
+    _told.add(kind)
+    note = (
+        f"{problem.cell.name} runs step by step in Python for {dtype} on {device}, many times slower: kernels are for float32 "
+        "and float64 on the CPU; silence this with warnings.simplefilter('ignore', rondeau.FallbackWarning)"
+    )
+    warnings.warn(note, FallbackWarning, stacklevel=2)
+
+
+__all__ = ["tell"]
