@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rondeau import cells
-from rondeau.errors import CellError, DataError, InputError, RondeauError, RunError
+from rondeau.errors import CellError, DataError, FallbackWarning, InputError, RondeauError, RondeauWarning, RunError
 from rondeau.ir import (
     Cell,
     Source,
@@ -79,8 +79,10 @@ __all__ = [
     "Cell",
     "CellError",
     "DataError",
+    "FallbackWarning",
     "InputError",
     "RondeauError",
+    "RondeauWarning",
     "RunError",
     "Source",
     "__version__",
