@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from rondeau import cell, cells, input, scan, state, tanh, weight
 from rondeau.cells import ALL
-from rondeau.engine import build, memory, program, shown
+from rondeau.engine import memory, program, shown
 from rondeau.engine.frame import Frame, frame
 from rondeau.engine.reference import evaluate
 from rondeau.errors import InputError
@@ -35,7 +35,6 @@ class Guards:
         monkeypatch.setattr(program, "frame", self.frame)
         monkeypatch.setattr(program, "borrow", self.borrow)
         program._program.cache_clear()
-        program.frames_of.cache_clear()
 
     def frame(self, shapes) -> Frame:
         wider = [("guard first", (1, GUARD))]
@@ -64,7 +63,6 @@ class Guards:
 def guards(monkeypatch):
     yield Guards(monkeypatch)
     program._program.cache_clear()
-    program.frames_of.cache_clear()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -149,32 +147,6 @@ def plain(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", 
 def drawn(hidden: int = 9) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     torch.manual_seed(0)
     return {"W": 0.3 * torch.randn(hidden, 4), "U": 0.3 * torch.randn(hidden, hidden)}, torch.randn(3, 6, 4)
-
-
-def test_the_disk_cache_is_harmless(tmp_path, monkeypatch) -> None:
-    params, x = drawn()
-    expected = scan(plain, params, x, backend="reference")[0]
-
-    def fresh() -> torch.Tensor:
-        build._built.clear()
-        program._program.cache_clear()
-        return scan(plain, params, x, backend="compiled")[0]
-
-    monkeypatch.setenv("RONDEAU_CACHE", str(tmp_path))
-    torch.testing.assert_close(fresh(), expected)
-    files = list(tmp_path.glob("*.o"))
-    assert len(files) == 1
-    monkeypatch.setattr(build, "compile_object", lambda text: pytest.fail("built again"))
-    torch.testing.assert_close(fresh(), expected)
-    monkeypatch.undo()
-    monkeypatch.setenv("RONDEAU_CACHE", str(tmp_path))
-    files[0].write_bytes(files[0].read_bytes()[:-7])
-    torch.testing.assert_close(fresh(), expected)
-    files[0].write_bytes(b"")
-    torch.testing.assert_close(fresh(), expected)
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("RONDEAU_CACHE", str(tmp_path / "file" / "below"))
-    torch.testing.assert_close(fresh(), expected)
 
 
 def test_eight_threads_share_one_cell() -> None:

@@ -1,7 +1,7 @@
-"""`build`: LLVM text to machine code for this processor, kept in memory and on disk.
+"""`build`: LLVM text to machine code for this processor, kept in memory as long as something can run it, and on disk.
 
-The disk cache is keyed by the text, the versions of LLVM and Rondeau, and the processor's name and features. A cached file
-is a digest followed by an object file; one that is damaged is built anew, and a cache that cannot be written is done without.
+On disk (`rondeau.engine.store`) the key is made of the text, the versions of LLVM and Rondeau, and the processor's name and
+features.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import sys
 import threading
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
+from rondeau.engine import store
 from rondeau.engine.threads import FUNCTIONS, giving_way, openmp
 
 OPTIMISE = 2
@@ -25,30 +24,43 @@ class Kernel:
     """Machine code with its ways in: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist."""
 
     def __init__(self, engine: Any, owner: Any) -> None:
-        self._owners = (engine, owner)
-        whole = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
         word = ctypes.c_int64
-        self.parallel = whole(engine.get_function_address("parallel"))
-        self.serial = whole(engine.get_function_address("serial"))
-        self.pack = ctypes.CFUNCTYPE(None, ctypes.c_void_p, word, word)(engine.get_function_address("pack"))
-        self.part = ctypes.CFUNCTYPE(None, ctypes.c_void_p, word, word, word)(engine.get_function_address("part"))
+
+        def way(name: str, *counts: Any) -> Any:
+            function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *counts)(engine.get_function_address(name))
+            function.owners = (engine, owner)  # the code is there as long as something can call it
+            return function
+
+        self.parallel, self.serial = way("parallel"), way("serial")
+        self.pack, self.part = way("pack", word, word), way("part", word, word, word)
 
 
-_built: dict[str, Kernel] = {}
-_lock = threading.Lock()
+_built: WeakValueDictionary[str, Kernel] = WeakValueDictionary()  # programs, runs and graphs hold what they may call
+_lock = threading.RLock()
+
+
+def _after_fork() -> None:
+    """In the child the lock's holder is gone."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def build(text: str) -> Kernel:
     """The kernel of an LLVM module's text."""
     key = _key(text)
     with _lock:
-        if key not in _built:
-            stored = _read(key)
-            code = stored if stored is not None else compile_object(text)
-            if stored is None:
-                _write(key, code)
-            _built[key] = _load(code)
-        return _built[key]
+        found = _built.get(key)
+        if found is None:
+            code = store.read(key)
+            if code is None:
+                code = compile_object(text)
+                store.write(key, code)
+            found = _built[key] = _load(code)
+        return found
 
 
 @cache
@@ -64,17 +76,27 @@ def optimised(text: str) -> Any:
 
     module = llvm.parse_assembly(_vector_wide(text))
     module.verify()
+    with _lock:
+        builder, whole, single = _passes()
+        whole.run(module, builder)
+        for function in module.functions:
+            if not function.is_declaration:
+                single.run(function, builder)
+    return module
+
+
+@cache
+def _passes() -> tuple[Any, Any, Any]:
+    """LLVM's passes, made once: each making loses some kilobytes."""
+    import llvmlite.binding as llvm
+
     builder = llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options(speed_level=OPTIMISE))
     whole, single = llvm.create_new_module_pass_manager(), llvm.create_new_function_pass_manager()
     whole.add_always_inliner_pass()
-    whole.run(module, builder)
     single.add_sroa_pass()
     single.add_instruction_combine_pass()
     single.add_simplify_cfg_pass()
-    for function in module.functions:
-        if not function.is_declaration:
-            single.run(function, builder)
-    return module
+    return builder, whole, single
 
 
 def compile_object(text: str) -> bytes:
@@ -117,9 +139,6 @@ def _new_machine() -> Any:
     return target.create_target_machine(cpu=name, features=features, opt=OPTIMISE, reloc="pic", codemodel="jitdefault")
 
 
-# on disk
-
-
 def _key(text: str) -> str:
     return hashlib.sha256("\n".join([_versions(), text]).encode()).hexdigest()
 
@@ -132,30 +151,3 @@ def _versions() -> str:
     return (
         f"2 {llvmlite.__version__} {llvm.llvm_version_info} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
     )
-
-
-def cache_folder() -> Path:
-    """Where built kernels lie: ``RONDEAU_CACHE``, or the user's cache folder."""
-    chosen = os.environ.get("RONDEAU_CACHE")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "rondeau"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rondeau"
-
-
-def _read(key: str) -> bytes | None:
-    with suppress(OSError):
-        data = (cache_folder() / f"{key}.o").read_bytes()
-        if hashlib.sha256(data[32:]).digest() == data[:32]:
-            return data[32:]
-    return None
-
-
-def _write(key: str, code: bytes) -> None:
-    with suppress(OSError):
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{key}.{os.getpid()}.tmp"
-        temporary.write_bytes(hashlib.sha256(code).digest() + code)
-        os.replace(temporary, folder / f"{key}.o")

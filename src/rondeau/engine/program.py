@@ -34,6 +34,8 @@ Buffers = Mapping[str, Tensor]
 
 TEAM = 8  # threads that share the units of a step at most
 SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
+PROGRAMS = 128  # cells at certain sizes whose kernels are kept; each takes up to a megabyte
+FRAMES = 64  # numbers of rows for which a program remembers where its buffers lie
 STARVED = 24  # rows a thread below which it would wait for weights from further away
 
 
@@ -69,6 +71,7 @@ class Program:
     dtype: torch.dtype
     single: bool = False
     kernels: dict[str, tuple[Code, Kernel]] = field(default_factory=dict)
+    framed: dict[tuple[str, int, int, int], Frames] = field(default_factory=dict)
 
     def plan(self, kind: str) -> Plan:
         """The plan of a kernel."""
@@ -279,10 +282,15 @@ def _numbered(name: str, values: Sequence[Tensor]) -> dict[str, Tensor]:
     return {f"{name}{i}": value for i, value in enumerate(values)}
 
 
-@lru_cache(maxsize=1024)
 def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) -> Frames:
-    """`Program.frames`, remembered."""
-    return program.frames(kind, rows, batch, parts)
+    """`Program.frames`, remembered as long as the program is."""
+    key = (kind, rows, batch, parts)
+    found = program.framed.get(key)
+    if found is None:
+        if len(program.framed) >= FRAMES:
+            program.framed.clear()
+        found = program.framed[key] = program.frames(*key)
+    return found
 
 
 def program_of(problem: Problem, single: bool | None = None) -> Program:
@@ -293,7 +301,7 @@ def program_of(problem: Problem, single: bool | None = None) -> Program:
     return _program(problem.cell, sizes, tuple(problem.extras), *options, alone)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(PROGRAMS)
 def _program(
     cell: Cell,
     sizes: tuple[tuple[str, int], ...],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -119,7 +119,7 @@ def evaluate(expr: Expr, args: list[Tensor], sizes: Mapping[str, int]) -> Tensor
     return _function(expr.op, len(args), bound)(*args)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _function(op: str, arity: int, bound: tuple[int, ...]) -> Callable[..., Any]:
     """The torch spelling of a row of the op table as a function of its arguments."""
     names = [f"a{i}" for i in range(arity)] if op == "concat" else ["a", "b", "c"][:arity]

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from rondeau.engine.problem import Problem
 
+REMEMBERED = 1 << 14  # numbers of a step, beside which the making of their table is nothing
+
 
 @dataclass
 class Rows:
@@ -98,9 +100,14 @@ def rows_of(problem: Problem, parts: int, team: int) -> Rows:
     return dense(problem.batch, problem.time, problem.reverse, parts, team, time_major)
 
 
-@lru_cache(maxsize=64)
 def dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> Rows:
     """The rows of a batch whose sequences are all ``time`` steps long."""
+    make = _dense if time * parts <= REMEMBERED else _dense.__wrapped__
+    return make(batch, time, reverse, parts, team, time_major)
+
+
+@lru_cache(maxsize=64)
+def _dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> Rows:
     steps: np.ndarray = np.arange(time, dtype=np.int64)
     steps = steps[::-1] if reverse else steps
     cuts = [batch * k // parts for k in range(parts + 1)]
