@@ -17,7 +17,7 @@ from rondeau.ir.widths import Width
 
 sys.path.insert(0, str(Path(__file__).parent))
 import random_cells
-from random_cells import EXPRESSED_OTHERWISE, Trial, compare, drawn, fault_of, guarded, ops_of, shrunk, told
+from random_cells import Trial, compare, drawn, fault_of, guarded, ops_of, shrunk, told
 
 SEEDS = range(60)
 
@@ -33,7 +33,7 @@ def test_a_random_cell_agrees_with_the_reference(seed: int) -> None:
 
 def test_every_op_of_the_table_and_every_option_is_drawn() -> None:
     trials = [drawn(seed) for seed in SEEDS]
-    assert set().union(*(ops_of(trial.cell) for trial in trials)) == OPS.keys() - EXPRESSED_OTHERWISE
+    assert set().union(*(ops_of(trial.cell) for trial in trials)) == OPS.keys()
     assert {trial.dtype for trial in trials} == {torch.float32, torch.float64}
     assert {trial.team for trial in trials} == {True, False}
     assert {trial.layout for trial in trials} == {"contiguous", "time major", "strided"}
@@ -52,7 +52,8 @@ def test_a_fault_is_found_and_made_small(monkeypatch) -> None:
     """With a wrong derivative of tanh what is left of the cell is hardly more than a tanh."""
     monkeypatch.setitem(OPS, "tanh", replace(OPS["tanh"], derivative=lambda g, y, a: (g * (1 - y),)))
     program._program.cache_clear()
-    small = shrunk(drawn(15))
+    found = next(trial for trial in map(drawn, SEEDS) if "tanh" in ops_of(trial.cell) and fault_of(trial) is not None)
+    small = shrunk(found)
     fault, ops = fault_of(small), ops_of(small.cell)
     program._program.cache_clear()
     assert fault is not None and ": off by" in fault

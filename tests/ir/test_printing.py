@@ -52,6 +52,23 @@ class Vector(np.ndarray):
     def __ge__(self, other):
         return np.greater_equal(self, other).astype(float)
 
+    def __eq__(self, other):
+        return np.equal(self, other).astype(float)
+
+    def __ne__(self, other):
+        return np.not_equal(self, other).astype(float)
+
+    def __and__(self, other):
+        return np.logical_and(self, other).astype(float)
+
+    def __or__(self, other):
+        return np.logical_or(self, other).astype(float)
+
+    __rand__, __ror__ = __and__, __or__
+
+    def __invert__(self):
+        return np.logical_not(self).astype(float)
+
 
 def vector(value) -> Vector:
     return np.atleast_1d(np.asarray(value, float)).view(Vector)
@@ -126,23 +143,23 @@ def test_the_printed_lines_are_the_cell(chosen: Cell) -> None:
     )
     names = {expr: f"{s.name}_after" for s, expr in zip(chosen.states, chosen.next) if s.role == "state"}
     own = next((e.name for e in chosen.equations if e.expr is chosen.output), "")
-    np.testing.assert_allclose(found[names.get(chosen.output, own)], y[0].numpy())
+    np.testing.assert_allclose(np.array(found[names.get(chosen.output, own)]), y[0].numpy())
     for s, value in zip(chosen.states, after):
         if s.role == "state":
-            np.testing.assert_allclose(found[f"{s.name}_after"], value[0].numpy())
+            np.testing.assert_allclose(np.array(found[f"{s.name}_after"]), value[0].numpy())
 
 
 WIDE = Width.of(3)
 LEAF = {name: node("input", (), (name,), WIDE) for name in "xk"} | {"h": node("state", (), ("h",), WIDE)}
 MATRIX = Parameter("W", ("",), WIDE, WIDE, zeros(), "weight").block()
-BINARY = ("add", "sub", "mul", "minimum", "lt", "le")
-UNARY = ("neg", "tanh", "sigmoid", "abs", "sum", "mean")
+BINARY = ("add", "sub", "mul", "minimum", "lt", "le", "eq", "ne", "and", "or")
+UNARY = ("neg", "not", "tanh", "sigmoid", "abs", "sum", "mean")
 SHAPES = st.recursive(
     st.sampled_from(["x", "h", 0.5, -2.0, 3.0]),
     lambda inner: (
         st.tuples(st.sampled_from(BINARY), inner, inner)
         | st.tuples(st.sampled_from(UNARY), inner)
-        | st.tuples(st.sampled_from(("W", "over", "part")), inner)
+        | st.tuples(st.sampled_from(("W", "W.T", "over", "part")), inner)
         | st.tuples(st.just("where"), inner, inner, inner)
     ),
     max_leaves=12,
@@ -157,6 +174,8 @@ def grown(shape):
     wide = args[0] + LEAF["x"]
     if op == "W":
         return MATRIX @ wide
+    if op == "W.T":
+        return MATRIX.T @ wide
     if op == "over":
         return wide / (1 + abs(args[0]))
     return concat(wide[0:1], wide[1:3]) if op == "part" else apply(op, *args)
@@ -169,11 +188,14 @@ def test_an_expression_reads_back_and_is_one_object(shape) -> None:
     reads_back(shape)
 
 
-@pytest.mark.parametrize("outer", [*BINARY, "div", "neg", "W"])
-@pytest.mark.parametrize("inner", [*BINARY, "div", "neg", "W"])
+ALONE = ("neg", "not", "W", "W.T")
+
+
+@pytest.mark.parametrize("outer", [*BINARY, "div", *ALONE])
+@pytest.mark.parametrize("inner", [*BINARY, "div", *ALONE])
 def test_brackets_stand_wherever_they_are_needed(outer: str, inner: str) -> None:
-    below = (inner, "h") if inner in ("neg", "W") else (inner, "h", "k")
-    shapes = [(outer, below)] if outer in ("neg", "W") else [(outer, "x", below), (outer, below, "x")]
+    below = (inner, "h") if inner in ALONE else (inner, "h", "k")
+    shapes = [(outer, below)] if outer in ALONE else [(outer, "x", below), (outer, below, "x")]
     for shape in shapes:
         reads_back(shape)
 

@@ -103,7 +103,7 @@ def refused(body: str) -> str:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("if x > 0: pass;return h", "use where(condition, a, b) instead of if"),
+        ("if x > 0: pass;return h", "write where(condition, a, b) instead of if"),
         ("return W @ h", "takes input features"),
         ("return h + W", "a matrix only multiplies a vector"),
         ("return h * x", "equal widths"),

@@ -32,7 +32,7 @@ def test_a_width_that_does_not_divide_is_an_error() -> None:
     with pytest.raises(InputError, match="'hidden' is not known"):
         Width.of("hidden").bind({})
     with pytest.raises(CellError, match="is not a width"):
-        Width.of("hidden - 1")
+        Width.of("hidden ** 1")
 
 
 @pytest.mark.parametrize("name", [n for n, row in OPS.items() if row.kind in ("pointwise", "reduction")])

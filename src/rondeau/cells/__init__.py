@@ -6,6 +6,8 @@ Functions with settings make variants; `ALL` holds one cell of every kind by nam
 from __future__ import annotations
 
 import difflib
+import inspect
+import re
 
 from rondeau.cells.chain import chain
 from rondeau.cells.deep import deep_input_rnn, deep_output_rnn, deep_transition_rnn, highway_rnn
@@ -82,21 +84,35 @@ def names() -> tuple[str, ...]:
     return tuple(ALL)
 
 
-def get(name: str) -> Cell:
-    """The cell of that name.
+def get(name: Cell | str) -> Cell:
+    """The cell of that name; a cell itself is given back.
 
     Raises:
-        InputError: there is none; the message offers the nearest names.
+        InputError: there is none; the message offers the nearest names, or says how a cell is made.
 
     Example:
         >>> get("gru").name
         'gru'
     """
+    if isinstance(name, Cell):
+        return name
+    if not isinstance(name, str):
+        if inspect.isfunction(name):
+            own = f"write {name.__name__}() if it makes one, or put @rd.cell above it if it writes the equations"
+            raise InputError(f"a cell is wanted here, not the function {name.__name__}; {own}")
+        raise InputError(f"a cell is wanted here, or a name such as 'lstm', not {name!r}")
     if name not in ALL:
-        near = difflib.get_close_matches(str(name), ALL, 3, 0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`rondeau cells` lists them"
+        near = _near(name)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`rondeau cells` lists them"
         raise InputError(f"there is no cell {name!r}; {hint}")
     return ALL[name]
+
+
+def _near(name: str) -> list[str]:
+    """The names that are nearest to ``name``, however it is cased and joined."""
+    plain = {other.replace("_", ""): other for other in ALL}
+    key = re.sub(r"[^a-z0-9]", "", name.lower())
+    return [plain[key]] if key in plain else [plain[other] for other in difflib.get_close_matches(key, plain, 3, 0.5)]
 
 
 __all__ = [

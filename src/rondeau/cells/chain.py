@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rondeau.ir import Cell, Expr, Parameter, Width, filled, glorot, verify
+from rondeau.ir import Cell, Expr, Parameter, State, Width, filled, glorot, verify
 from rondeau.ir.cell import Equation
 from rondeau.ir.expressions import constant, node
 from rondeau.ir.ops import apply
@@ -55,6 +55,8 @@ def _bound(cell: Cell, sizes: Mapping[str, int], index: int, x: Expr | None) -> 
     def number(width: Width) -> Width:
         return Width.of(width.bind(sizes))
 
+    lines = {s.name: _line(s, index) for s in cell.states if s.role == "past"}
+
     def rule(expr: Expr) -> Expr | None:
         if expr.op == "size":
             return constant(expr.attrs[0].bind(sizes))
@@ -66,7 +68,7 @@ def _bound(cell: Cell, sizes: Mapping[str, int], index: int, x: Expr | None) -> 
                 return x
         attrs = tuple(number(a) if isinstance(a, Width) else a for a in expr.attrs)
         if expr.op in ("state", "vector", "matrix"):
-            attrs = (f"{attrs[0]}{index}", *attrs[1:])
+            attrs = (lines.get(str(attrs[0]), f"{attrs[0]}{index}"), *attrs[1:])
         return node(expr.op, expr.args, attrs, number(expr.width))
 
     new = rewrite([*(e.expr for e in cell.equations), *cell.roots], rule)
@@ -74,7 +76,7 @@ def _bound(cell: Cell, sizes: Mapping[str, int], index: int, x: Expr | None) -> 
     return replace(
         cell,
         inputs=tuple(replace(item, width=number(item.width)) for item in cell.inputs if item.role != "mask"),
-        states=tuple(replace(s, name=f"{s.name}{index}", width=number(s.width)) for s in cell.states),
+        states=tuple(replace(s, name=lines.get(s.name, f"{s.name}{index}"), width=number(s.width)) for s in cell.states),
         parameters=tuple(
             replace(p, name=f"{p.name}{index}", rows=number(p.rows), columns=c) for p, c in zip(cell.parameters, columns)
         ),
@@ -82,3 +84,9 @@ def _bound(cell: Cell, sizes: Mapping[str, int], index: int, x: Expr | None) -> 
         output=new[cell.output],
         next=tuple(new[expr] for expr in cell.next),
     )
+
+
+def _line(state: State, index: int) -> str:
+    """The name of a delay line: that of its state in the chain, and the lag."""
+    owner, _, lag = state.name.rpartition("_past")
+    return f"{owner}{index}_past{lag}"

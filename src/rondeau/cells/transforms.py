@@ -30,7 +30,7 @@ from rondeau.ir import (
 )
 from rondeau.ir.cell import Equation
 from rondeau.ir.expressions import node
-from rondeau.ir.ops import LEAVES, apply
+from rondeau.ir.ops import LEAVES, apply, is_product
 from rondeau.ir.rewrite import rewrite
 
 
@@ -135,7 +135,7 @@ def layer_norm(cell: Cell) -> Cell:
     gains: dict[Expr, Parameter] = {}
 
     def rule(expr: Expr) -> Expr | None:
-        if expr.op != "matmul":
+        if not is_product(expr):
             return None
         if expr not in gains:
             name = _free(cell, f"gain{len(gains) + 1}")
@@ -278,8 +278,8 @@ def _reading(change: Callable[[Expr], Expr | None]) -> Callable[[Expr], Expr | N
         return node(expr.op, tuple(old if new is None else new for new, old in zip(args, expr.args)), expr.attrs, expr.width)
 
     def rule(expr: Expr) -> Expr | None:
-        changed = read(expr.args[1]) if expr.op == "matmul" else None
-        return None if changed is None else apply("matmul", expr.args[0], changed)
+        changed = read(expr.args[1]) if is_product(expr) else None
+        return None if changed is None else apply(expr.op, expr.args[0], changed)
 
     return rule
 

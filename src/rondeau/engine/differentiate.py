@@ -8,7 +8,7 @@ matrices follow after the loop.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rondeau.engine.normalise import Step, levels_of, products, regroup
 from rondeau.engine.sums import split_sums
@@ -19,16 +19,18 @@ from rondeau.ir.widths import Width
 EXPENSIVE = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos", "erf", "sqrt", "div", "products"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProductGradient:
-    """One product of the step: the gradient of ``matrix`` is the sum over steps and rows of ``cotangent`` times ``operand``."""
+    """One product of the step: the gradient of ``matrix`` is the sum over steps and rows of ``cotangent`` times ``operand``,
+    or the transpose of that where the step multiplied with the matrix ``transposed``."""
 
     matrix: Expr
     cotangent: Expr
     operand: Expr
+    transposed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reverse:
     """The reverse step. ``states`` and ``hoisted`` are cotangents in the order of the cell's states and of `Step.hoisted`
     (None: nothing flows); ``saved`` are the forward values that it reads."""
@@ -59,9 +61,10 @@ def differentiate(step: Step, clip: float | None = None) -> Reverse:
         if expr.op == "products":
             for product in expr.args:
                 matrix, operand = product.args
-                matrices.append(ProductGradient(matrix, g, operand))
+                transposed = product.op == "matmul_t"
+                matrices.append(ProductGradient(matrix, g, operand, transposed))
                 if tape.moves(operand):
-                    tape.add(operand, node("matmul_t", (matrix, g), (), operand.width))
+                    tape.add(operand, node("matmul" if transposed else "matmul_t", (matrix, g), (), operand.width))
         else:
             tape.propagate(expr, g)
     states = _state_gradients(tape, step)
@@ -83,12 +86,13 @@ class _Tape:
         self.step = step
         self.levels = levels_of(step.roots, step.cell)
         self.still = {expr for expr, level in self.levels.items() if level != "state"}
+        self.counters = {item.symbol for item in step.cell.states if item.role == "time"}
         self.whole: dict[Expr, list[Expr]] = {}
         self.parts: dict[Expr, list[tuple[Width, Width, Expr]]] = {}
 
     def moves(self, expr: Expr) -> bool:
         """Whether a derivative with respect to the expression is wanted: not for numbers and the step counter."""
-        return expr.op != "constant" and not (expr.op == "state" and expr.attrs[0] == "time")
+        return expr.op != "constant" and expr not in self.counters
 
     def add(self, expr: Expr, g: Expr) -> None:
         """Adds a contribution, summed over the features if ``expr`` was stretched."""
@@ -148,14 +152,14 @@ def _finish(step: Step, states: list[Expr], hoisted: list[Expr | None], matrices
     """Regroups the reverse sums and settles what the forward step must save."""
     apart = split_sums([*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)], step.width)
     states, hoisted = [apart[e] for e in states], [None if e is None else apart[e] for e in hoisted]
-    matrices = [ProductGradient(m.matrix, apart[m.cotangent], m.operand) for m in matrices]
+    matrices = [replace(m, cotangent=apart[m.cotangent]) for m in matrices]
     roots = [*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)]
     levels = {expr: _reverse_level(expr) for expr in postorder(roots)}
     for expr in postorder(roots):
         if any(levels[arg] == "state" for arg in expr.args):
             levels[expr] = "state"
     new = regroup(roots, levels)
-    changed = [ProductGradient(m.matrix, new[m.cotangent], m.operand) for m in matrices]
+    changed = [replace(m, cotangent=new[m.cotangent]) for m in matrices]
     placed_states = tuple(new[e] for e in states)
     placed_hoisted = tuple(None if e is None else new[e] for e in hoisted)
     everything = [*placed_states, *(e for e in placed_hoisted if e is not None), *(m.cotangent for m in changed)]

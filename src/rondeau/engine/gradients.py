@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
+from rondeau.engine.differentiate import ProductGradient
 from rondeau.engine.hoist import evaluated, stacked, sum_of
 from rondeau.engine.layout import Layout
 from rondeau.engine.problem import Problem
@@ -32,11 +33,11 @@ class Blocks(dict[Expr, tuple[str, int, int, int]]):
         return self[matrix]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Product:
     """A gradient as one product: the cotangents from ``first`` on, transposed, times the values of ``operand``.
 
-    It is the whole of ``parameter`` where ``matrix`` is None, else that block of it.
+    It is the whole of ``parameter`` where ``matrix`` is None, else that block of it, or the block's transpose.
     """
 
     parameter: str
@@ -44,6 +45,7 @@ class Product:
     first: int
     rows: int
     operand: Expr
+    transposed: bool = False
 
 
 class Recipe:
@@ -67,11 +69,16 @@ class Recipe:
             whole = tuple(m.matrix.attrs[1] for _, m in ranked) == item.gates and all(
                 start == ranked[0][0] + i * rows and m.operand is mine[0].operand for i, (start, m) in enumerate(ranked)
             )
+            whole = whole and not any(m.transposed for m in mine)
             if whole and mine[0].matrix.attrs[3] == item.columns and item.name != self.layout.matrix:
                 found.append(Product(item.name, None, ranked[0][0], rows * len(item.gates), mine[0].operand))
             else:
-                found += [Product(item.name, m.matrix, first, rows, m.operand) for first, m in zip(at, mine)]
+                found += [self._block(first, m) for first, m in zip(at, mine)]
         return tuple(sorted(found, key=lambda p: p.matrix is not None))
+
+    def _block(self, first: int, m: ProductGradient) -> Product:
+        rows = m.matrix.attrs[3] if m.transposed else m.matrix.width
+        return Product(m.matrix.attrs[0], m.matrix, first, rows.bind(self.layout.step.numbers), m.operand, m.transposed)
 
     @cached_property
     def still(self) -> tuple[tuple[Expr, bool, int, int], ...]:
@@ -131,7 +138,7 @@ class _Gradients:
             if p.matrix is None:
                 self._give(p.parameter, product)
             else:
-                self._block(p.matrix).add_(product)
+                self._block(p.matrix).add_(product.t() if p.transposed else product)
 
     def _block(self, matrix: Expr) -> Tensor:
         _, row, column, _ = self.recipe.blocks[matrix]

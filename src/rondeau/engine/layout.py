@@ -9,11 +9,11 @@ from functools import cached_property
 from rondeau.engine.differentiate import Reverse, cotangent, differentiate
 from rondeau.engine.normalise import Step, levels_of
 from rondeau.engine.schedule import Place, Store
-from rondeau.ir.expressions import Expr, constant, postorder
+from rondeau.ir.expressions import Expr, constant, postorder, same
 from rondeau.ir.ops import spread
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """A hoisted value that is linear in the sequence: products of matrices with ``x``, and a sum that does not move."""
 
@@ -23,7 +23,7 @@ class Column:
     offset: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """Places of a run.
 
@@ -207,15 +207,15 @@ class _Arranger:
         for expr in postorder(self.step.roots):
             for arg in expr.args:
                 uses.setdefault(arg, []).append(expr)
-        linear = {c.expr for c in self.columns}
+        linear, roots = {c.expr for c in self.columns}, set(self.step.roots)
         found: dict[Expr, Place] = {}
         for saved in self.reverse.saved:
             sum_ = saved if saved.op == "add" else saved.args[0] if len(saved.args) == 1 else None
-            if sum_ is None or sum_.op not in ("add", "sub") or (sum_ is not saved and uses[sum_] != [saved]):
+            if sum_ is None or sum_.op not in ("add", "sub") or (sum_ is not saved and not same(uses[sum_], [saved])):
                 continue
             for arg in sum_.args:
-                alone = arg in linear and uses[arg] == [sum_] and arg not in leaves and self.width(arg) == self.width(saved)
-                if alone and self.hoisted[arg] not in found.values() and arg not in self.step.roots:
+                alone = arg in linear and same(uses[arg], [sum_]) and arg not in leaves and self.width(arg) == self.width(saved)
+                if alone and self.hoisted[arg] not in found.values() and arg not in roots:
                     found[saved] = self.hoisted[arg]
         return found
 

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
-from rondeau.ir.expressions import Expr, constant, node, postorder
+from rondeau.ir.expressions import Expr, constant, node, postorder, same
 from rondeau.ir.ops import OPS, apply, features, spread
 from rondeau.ir.rewrite import primitive, rewrite
 from rondeau.ir.widths import Width
@@ -23,7 +23,7 @@ LEVELS = ("const", "slot", "step", "state")
 Term = tuple[bool, Expr]  # whether it is added (else subtracted), and what
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """A cell's step, ready for `differentiate` and `schedule`.
 
@@ -159,7 +159,7 @@ def regroup(roots: Iterable[Expr], levels: Mapping[Expr, str]) -> dict[Expr, Exp
             new[expr] = products([node(expr.op, (expr.args[0], new[expr.args[1]]), (), expr.width)])
         else:
             args = tuple(new[arg] for arg in expr.args)
-            new[expr] = expr if args == expr.args else node(expr.op, args, expr.attrs, expr.width)
+            new[expr] = expr if same(args, expr.args) else node(expr.op, args, expr.attrs, expr.width)
     return new
 
 
@@ -185,11 +185,11 @@ def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mappi
         if levels[expr] != "state":
             apart = levels[expr] == "step" and (not sign or expr.op == "input")  # a column is a sum of products
             still.setdefault((levels[expr], apart), []).append((sign, expr))
-    fixed = [term for term in still.get(("const", False), []) if term[1].width == width]
+    fixed, narrow = _parted(still.get(("const", False), []), width)
     home = next((key for key in (("step", False), ("slot", False)) if key in still), None)
     if home is not None and fixed:
         still[home] += fixed
-        still["const", False] = [term for term in still["const", False] if term not in fixed]
+        still["const", False] = narrow
     for (_, apart), kin in still.items():
         pieces += kin if apart else [(True, _plain_sum(kin))] if kin else []
     moving = [(sign, expr) for sign, expr in terms if levels[expr] == "state"]
@@ -200,6 +200,11 @@ def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mappi
     pieces += [(sign, products(group)) for (sign, _), group in groups.items()]
     pieces += [(sign, new[e]) for sign, e in moving if e.op not in ("matmul", "matmul_t")]
     return _plain_sum(pieces)
+
+
+def _parted(terms: list[Term], width: Width) -> tuple[list[Term], list[Term]]:
+    """The terms of this width, and the others."""
+    return [t for t in terms if t[1].width == width], [t for t in terms if t[1].width != width]
 
 
 def _plain_sum(terms: list[Term]) -> Expr:

@@ -10,13 +10,16 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from rondeau.cells import get
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
+from rondeau.ir.fit import fit
 from rondeau.ir.widths import Width
 
 States = tuple[Tensor, ...]
 Extras = Mapping[str, Tensor]
+Sizes = tuple[Mapping[str, int], "str | None"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,8 @@ def pose(
         InputError: an argument is missing, or has a wrong shape, type or device.
     """
     if not isinstance(cell, Cell):
-        raise InputError(f"the first argument is a cell, not {type(cell).__name__}; write one with @rondeau.cell")
+        get(cell)  # says what to write instead
+        raise InputError(f"the first argument is a cell, not a name; write cells.get({cell!r})")
     _check_x(x)
     extras = {**_contexts(cell, context), **_masks(cell, masks)}
     names = tuple(item.name for item in cell.parameters)
@@ -78,7 +82,7 @@ def pose(
             f"{cell.name} takes the parameters {', '.join(names) or 'none'}, but got {', '.join(params) or 'none'}"
         )
     given = _states(cell, state)
-    sizes = _sizes(cell, params, x, given, extras)
+    sizes, fault = _sizes(cell, params, x, given, extras)
     full = given or tuple(x.new_zeros(x.shape[0], item.width.bind(sizes)) for item in cell.states)
     problem = Problem(
         cell,
@@ -93,6 +97,8 @@ def pose(
         _trace(cell, trace),
     )
     _check_shapes(problem)
+    if fault is not None:
+        raise InputError(fault)
     return problem
 
 
@@ -141,8 +147,8 @@ def _states(cell: Cell, state: States | Tensor | None) -> States:
     return given
 
 
-def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, extras: Extras) -> Mapping[str, int]:
-    """The named sizes, read off the shapes."""
+def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, extras: Extras) -> Sizes:
+    """The named sizes, read off the shapes, and what about the cell does not fit them."""
     known = [(item.name, tuple(map(int, params[item.name].shape))) for item in cell.parameters]  # int: a shape may be a symbol
     known += [(item.name, tuple(map(int, value.shape[-1:]))) for item, value in zip(cell.states, state)]
     known += [(name, tuple(map(int, value.shape[-1:]))) for name, value in extras.items()]
@@ -150,16 +156,16 @@ def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, e
 
 
 @lru_cache(maxsize=1024)
-def _solved(cell: Cell, input: int, known: tuple[tuple[str, tuple[int, ...]], ...]) -> Mapping[str, int]:
-    """Each pair of a width and a number with one unknown name settles it."""
+def _solved(cell: Cell, input: int, known: tuple[tuple[str, tuple[int, ...]], ...]) -> Sizes:
+    """Each pair of a width and a number with one unknown name settles it; parameters first, so that an error names the rest."""
     shapes = dict(known)
-    pairs: list[tuple[Width, int]] = [(cell.input.width, input)]
-    vectors = [(s.name, s.width) for s in cell.states] + [(i.name, i.width) for i in cell.inputs[1:]]
-    pairs += [(width, shapes[name][0]) for name, width in vectors if shapes.get(name)]
+    pairs: list[tuple[Width, int]] = []
     for p in cell.parameters:
         if len(shapes[p.name]) == (1 if p.columns is None else 2):
             pairs.append((p.rows.scaled(len(p.gates)), shapes[p.name][0]))
             pairs += [] if p.columns is None else [(p.columns, shapes[p.name][1])]
+    vectors = [(s.name, s.width) for s in cell.states] + [(i.name, i.width) for i in cell.inputs[1:]]
+    pairs += [(cell.input.width, input), *((width, shapes[name][0]) for name, width in vectors if shapes.get(name))]
     sizes: dict[str, int] = {}
     for _ in cell.sizes:
         for width, number in pairs:
@@ -171,7 +177,15 @@ def _solved(cell: Cell, input: int, known: tuple[tuple[str, tuple[int, ...]], ..
     missing = [name for name in cell.sizes if name not in sizes]
     if missing:
         raise InputError(f"the size {missing[0]!r} of {cell.name} cannot be read off its parameters; give its initial state")
-    return MappingProxyType(sizes)
+    return MappingProxyType({name: sizes[name] for name in cell.sizes}), _fault(cell, sizes)
+
+
+def _fault(cell: Cell, sizes: Mapping[str, int]) -> str | None:
+    try:
+        fit(cell, sizes)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _check_shapes(problem: Problem) -> None:
@@ -187,7 +201,10 @@ def _check_shapes(problem: Problem) -> None:
     for what, value, shape in wanted:
         if tuple(value.shape) != shape:
             known = ", ".join(f"{name}={size}" for name, size in sizes.items())
-            raise InputError(f"{what} of {cell.name} has the shape {tuple(value.shape)}, expected {shape} (with {known})")
+            found, expected = f"the shape {tuple(value.shape)}", str(shape)
+            if what == "x":  # a step has given it a time of its own
+                found, expected = f"{value.shape[-1]} features", str(shape[-1])
+            raise InputError(f"{what} of {cell.name} has {found}, expected {expected} (with {known}, as its parameters say)")
         if value.dtype != x.dtype or value.device != x.device:
             raise InputError(
                 f"{what} is {value.dtype} on {value.device}, but x is {x.dtype} on {x.device}; bring both together with .to"

@@ -17,7 +17,7 @@ Matrices = Mapping[Expr, tuple[str, int, int, int]]
 """Each matrix block as parameter buffer, first row, first column and row length."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pack:
     """A group's matrices, laid out as the kernel reads them: ``[unit block][inner][accumulator][lane]``."""
 

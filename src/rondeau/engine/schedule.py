@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from rondeau.ir.expressions import Expr, postorder
 
 CHEAP = frozenset(
-    {"add", "sub", "mul", "neg", "minimum", "maximum", "where", "lt", "le", "eq", "abs", "relu", "floor", "spread"}
+    {"add", "sub", "mul", "neg", "minimum", "maximum", "where", "lt", "le", "eq", "ne", "abs", "relu", "floor", "spread"}
 )
 REDUCTIONS = frozenset({"sum", "max"})
 
@@ -35,7 +35,7 @@ class Place:
         return replace(self, offset=self.offset + features)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Store:
     """``expr`` goes to ``place``; with ``add`` it is added to what lies there."""
 
@@ -44,7 +44,7 @@ class Store:
     add: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Term:
     """One product of an accumulator: ``matrix`` (transposed or not) times the ``inner`` features at ``operand``."""
 
@@ -54,7 +54,7 @@ class Term:
     inner: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Accumulators that share a register tile, each a sum of terms."""
 
@@ -62,7 +62,7 @@ class Group:
     terms: tuple[tuple[Term, ...], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """Work on ``width`` features: products first, then ``order`` pointwise, then stores and sums over the features."""
 
@@ -75,7 +75,7 @@ class Block:
     reductions: tuple[Store, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """One time step as blocks in order, then copies of states, and the scratch buffers by width."""
 

@@ -29,7 +29,9 @@ def gradient_text(layout: Layout) -> str:
         known[expr] = f"g{i}"
     lines += [f"d{s.name}[t-1] = {spell(e, known)}" for s, e in zip(step.cell.states, reverse.states)]
     lines += [f"d({spell(h)}) = {spell(e, known)}" for h, e in zip(step.hoisted, reverse.hoisted) if e is not None]
-    lines += [f"d{spell(m.matrix)} += {spell(m.cotangent, known)} x {spell(m.operand)}" for m in reverse.matrices]
+    for m in reverse.matrices:
+        factors = (spell(m.cotangent, known), spell(m.operand))
+        lines.append(f"d{spell(m.matrix)} += {' x '.join(reversed(factors) if m.transposed else factors)}")
     return "\n".join(lines)
 
 

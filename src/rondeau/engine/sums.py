@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rondeau.ir.expressions import Expr, constant, node, postorder
+from rondeau.ir.expressions import Expr, constant, node, postorder, same
 from rondeau.ir.ops import total
 
 
@@ -20,7 +20,7 @@ def split_sums(roots: Iterable[Expr], width: Callable[[Expr], int]) -> dict[Expr
         if expr.op == "cotangent" or any(arg in backward for arg in expr.args):
             backward.add(expr)
         args = tuple(new[arg] for arg in expr.args)
-        kept = expr if args == expr.args else node(expr.op, args, expr.attrs, expr.width)
+        kept = expr if same(args, expr.args) else node(expr.op, args, expr.attrs, expr.width)
         apart = expr.op == "sum" and expr in backward and _factored(kept.args[0])
         new[expr] = _sum(kept.args[0], width) if apart else kept
     return new

@@ -283,7 +283,7 @@ FUNCTIONS: dict[str, Callable[[Writer, str], str]] = {
 }
 LIBRARY = {"sin": "sin", "cos": "cos", "erf": "erf"}
 INTRINSICS = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "minimum": "minimum", "maximum": "maximum"}
-COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq"}
+COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 
 
 def pointwise(w: Writer, routine: str, args: list[str]) -> str:

@@ -7,21 +7,27 @@ from dataclasses import dataclass, replace
 
 from rondeau.errors import CellError, InputError
 from rondeau.ir.declarations import Input, Parameter, State
-from rondeau.ir.expressions import Expr
+from rondeau.ir.expressions import Expr, same
 from rondeau.ir.source import Source
 
 NO_SOURCE = Source()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equation:
     """A named line of a cell."""
 
     name: str
     expr: Expr
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Equation) and self.name == other.name and self.expr is other.expr
 
-@dataclass(frozen=True)
+    def __hash__(self) -> int:
+        return hash((self.name, self.expr))
+
+
+@dataclass(frozen=True, eq=False)
 class Cell:
     """Equations with named gates, states and parameters, and a source. Everything else is derived from it.
 
@@ -38,6 +44,14 @@ class Cell:
     next: tuple[Expr, ...]
     source: Source = NO_SOURCE
     doc: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Cell) or hash(self) != hash(other):
+            return False
+        plain = [(c.name, c.inputs, c.states, c.parameters, c.equations, c.source, c.doc) for c in (self, other)]
+        return plain[0] == plain[1] and same(self.roots, other.roots)
 
     def __hash__(self) -> int:
         # a cell is looked up at every run

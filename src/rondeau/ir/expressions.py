@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, Union
 from weakref import WeakValueDictionary
 
 from rondeau.errors import CellError
+from rondeau.ir.refusals import Refusals
 from rondeau.ir.widths import ONE, Width
 
 Number = Union[int, float]
+LARGEST = 3.4e38
+"""The largest number in an equation, within the range of float32."""
 
 
-class Expr:
+class Expr(Refusals):
     """One value of a cell's equations: a vector of ``width`` features (or a matrix, which only ``@`` accepts).
 
     ``op`` names a row of the op table or a leaf; ``args`` are expressions; ``attrs`` hold what is not an expression.
-    Build them with operators and the functions of `rondeau.ir`, never by hand. Equal expressions are identical objects.
+    Build them with operators and the functions of `rondeau.ir`, never by hand. Equal expressions are identical objects:
+    ``is`` compares them, since ``==`` is a comparison of the language; as keys and in sets they are themselves.
     """
 
     __slots__ = ("__weakref__", "args", "attrs", "op", "width")
@@ -47,13 +51,11 @@ class Expr:
 
         return spell(self)
 
-    def __bool__(self) -> bool:
-        raise CellError(
-            "a value of an equation is not known while the cell is written; use where(condition, a, b) instead of if"
-        )
+    @classmethod
+    def _vocabulary(cls) -> tuple[str, ...]:
+        from rondeau.ir.ops import FUNCTIONS
 
-    def __iter__(self) -> Iterator[Expr]:
-        raise CellError("a vector of an equation cannot be unpacked; take parts of it with split(v, n) or v[a:b]")
+        return FUNCTIONS
 
     def __matmul__(self, other: object) -> Expr:
         return _apply("matmul", self, other)
@@ -89,9 +91,11 @@ class Expr:
         return _apply("mod", self, other)
 
     def __pow__(self, other: object) -> Expr:
-        if other == 2:
+        if not isinstance(other, Expr) and other == 2:
             return _apply("mul", self, self)
-        raise CellError(f"only the power 2 is in the language, not {other!r}; write powers with exp(p * log(v)) or products")
+        raise CellError(
+            f"only the power 2 is in the language, not {other!r}; write sqrt(v), a product, or exp(p * log(v)) for other powers"
+        )
 
     def __neg__(self) -> Expr:
         return _apply("neg", self)
@@ -111,10 +115,71 @@ class Expr:
     def __ge__(self, other: object) -> Expr:
         return _apply("le", other, self)
 
+    def __eq__(self, other: object) -> Expr:  # type: ignore[override]
+        return _apply("eq", self, other)
+
+    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
+        return _apply("ne", self, other)
+
+    __hash__ = object.__hash__
+
+    def __and__(self, other: object) -> Expr:
+        return _apply("and", self, other)
+
+    def __rand__(self, other: object) -> Expr:
+        return _apply("and", other, self)
+
+    def __or__(self, other: object) -> Expr:
+        return _apply("or", self, other)
+
+    def __ror__(self, other: object) -> Expr:
+        return _apply("or", other, self)
+
+    def __invert__(self) -> Expr:
+        return _apply("not", self)
+
+    @property
+    def T(self) -> Transposed:
+        """A weight as its transpose, which multiplies a vector: ``W.T @ v``."""
+        if self.op != "matrix":
+            raise CellError(f"only a weight has a transpose, as in W.T @ v; {self!r} is a vector")
+        return Transposed(self)
+
     def __getitem__(self, part: object) -> Expr:
         from rondeau.ir.ops import features
 
         return features(self, part)
+
+
+class Transposed(Refusals):
+    """The transpose of a weight, which only multiplies a vector."""
+
+    __slots__ = ("matrix",)
+
+    def __init__(self, matrix: Expr) -> None:
+        self.matrix = matrix
+
+    @property
+    def T(self) -> Expr:
+        """The weight itself."""
+        return self.matrix
+
+    def __repr__(self) -> str:
+        return f"{self.matrix!r}.T"
+
+    def __matmul__(self, other: object) -> Expr:
+        return _apply("matmul_t", self.matrix, other)
+
+    def _refused(self, *others: object) -> Expr:
+        raise CellError(f"{self!r} only multiplies a vector, as in {self!r} @ v")
+
+    __rmatmul__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refused
+    __neg__ = __pow__ = __mod__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __invert__ = __getitem__ = _refused
+
+
+def same(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Whether two sequences hold the very same expressions in the same order."""
+    return len(first) == len(second) and all(a is b for a, b in zip(first, second))
 
 
 _interned: WeakValueDictionary[tuple[Any, ...], Expr] = WeakValueDictionary()
@@ -133,10 +198,10 @@ def constant(value: Number) -> Expr:
     """A number as an expression.
 
     Raises:
-        CellError: the number is not finite.
+        CellError: the number is not finite, or beyond the range of float32.
     """
-    if not math.isfinite(value):
-        raise CellError(f"a constant of an equation must be finite, not {value!r}")
+    if not math.isfinite(value) or abs(value) > LARGEST:
+        raise CellError(f"a constant of an equation must be finite and within {LARGEST:g}, not {value!r}")
     return node("constant", (), (float(value),), ONE)
 
 
@@ -146,9 +211,9 @@ def _apply(op: str, *args: object) -> Expr:
     return apply(op, *args)
 
 
-def postorder(roots: Iterable[Expr]) -> list[Expr]:
-    """Every expression below ``roots``, each once, arguments before what uses them."""
-    seen: set[Expr] = set()
+def postorder(roots: Iterable[Expr], known: Iterable[Expr] = ()) -> list[Expr]:
+    """Every expression below ``roots``, each once, arguments before what uses them; but for what is ``known`` and below."""
+    seen = set(known)
     order: list[Expr] = []
     stack = [(root, False) for root in reversed(list(roots))]
     while stack:

@@ -15,7 +15,7 @@ GREEK = frozenset({
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi",
     "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
 })  # fmt: skip
-OWN_BRACKETS = frozenset({"div", "where", "lt", "le"})
+OWN_BRACKETS = frozenset({"div", "where", "lt", "le", "eq", "ne"})
 
 
 def latex(cell: Cell) -> str:

@@ -10,9 +10,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Real
+from typing import Any
 
 from rondeau.errors import CellError
 from rondeau.ir.expressions import Expr, constant, node
+from rondeau.ir.refusals import Refusals, scalar
 from rondeau.ir.widths import ONE, Width
 
 Derivative = Callable[..., tuple["Expr | None", ...]]
@@ -40,6 +43,11 @@ class Op:
     rank: int = 9
     expand: Callable[..., Expr] | None = None
     kind: str = "pointwise"
+
+
+def _truth(value: Expr) -> Expr:
+    """One where ``value`` is not zero, else zero."""
+    return value if value.op in ("lt", "le", "eq", "ne") else apply("ne", value, 0)
 
 
 def _sign(x: Expr) -> Expr:
@@ -105,9 +113,13 @@ _ROWS = (
     _named("mod", lambda a, b: a - b * floor(a / b), 2),
     Op("where", 3, lambda g, y, c, a, b: (None, where(c, g, 0), where(c, 0, g)), "torch.where(a != 0, b, c)", "where",
        "where({0}, {1}, {2})", r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}"),
-    Op("lt", 2, lambda g, y, a, b: (None, None), "(a < b).to(a.dtype)", "lt", "{0} < {1}", r"\left[{0} < {1}\right]", 3),
-    Op("le", 2, lambda g, y, a, b: (None, None), "(a <= b).to(a.dtype)", "le", "{0} <= {1}", r"\left[{0} \le {1}\right]", 3),
-    Op("eq", 2, lambda g, y, a, b: (None, None), "(a == b).to(a.dtype)", "eq", "equal({0}, {1})", r"\left[{0} = {1}\right]"),
+    Op("lt", 2, lambda g, y, a, b: (None, None), "(a < b).to(a.dtype)", "lt", "{0} < {1}", r"\left[{0} < {1}\right]", 1),
+    Op("le", 2, lambda g, y, a, b: (None, None), "(a <= b).to(a.dtype)", "le", "{0} <= {1}", r"\left[{0} \le {1}\right]", 1),
+    Op("eq", 2, lambda g, y, a, b: (None, None), "(a == b).to(a.dtype)", "eq", "{0} == {1}", r"\left[{0} = {1}\right]", 1),
+    Op("ne", 2, lambda g, y, a, b: (None, None), "(a != b).to(a.dtype)", "ne", "{0} != {1}", r"\left[{0} \ne {1}\right]", 1),
+    Op("and", 2, text="{0} & {1}", latex=r"{0} \land {1}", rank=3, expand=lambda a, b: _truth(a) * _truth(b)),
+    Op("or", 2, text="{0} | {1}", latex=r"{0} \lor {1}", rank=2, expand=lambda a, b: maximum(_truth(a), _truth(b))),
+    Op("not", 1, text="~{0}", latex=r"\lnot {0}", rank=7, expand=lambda a: apply("eq", a, 0)),
     # over the features
     Op("sum", 1, lambda g, y, a: (spread(g, a.width),), "a.sum(-1, keepdim=True)", "sum", "sum({0})", r"\textstyle\sum {0}",
        kind="reduction"),
@@ -128,35 +140,64 @@ OPS: dict[str, Op] = {row.name: row for row in _ROWS}
 
 
 def apply(op: str, *args: object) -> Expr:
-    """The op ``op`` of ``args``, checked; plain numbers become constants.
+    """The op ``op`` of ``args``, checked; plain numbers become constants, and what needs no computing is not computed.
 
     Raises:
         CellError: a wrong number or kind of arguments, or widths that do not fit.
     """
     values = tuple(_lift(arg, op) for arg in args)
+    _check_operands(op, values)
+    folded = _fold(op, values)
+    return build(op, values) if folded is None else folded
+
+
+def build(op: str, values: tuple[Expr, ...], attrs: tuple[Width, ...] = ()) -> Expr:
+    """The node of ``op`` over expressions as they are: checked as in `apply`, but nothing is folded.
+
+    Raises:
+        CellError: there is no such op, or it cannot be had of these arguments.
+    """
+    if op not in OPS:
+        raise CellError(f"{op!r} is not in the op table")
     row = OPS[op]
+    if len(attrs) != {"slice": 2, "spread": 1}.get(op, 0):
+        raise CellError(f"{op} cannot have the settings {', '.join(map(str, attrs)) or 'none'}")
+    _check_operands(op, values)
     if row.kind == "product":
         return _product(op, *values)
-    for value in values:
-        if value.op == "matrix":
-            raise CellError(f"{op} got the matrix {value!r}; a matrix only multiplies a vector, as in W @ x")
-    folded = _fold(op, values)
-    if folded is not None:
-        return folded
     if op == "concat":
         return node(op, values, (), sum((v.width for v in values[1:]), values[0].width))
+    if op == "slice":
+        return _range(values[0], *attrs)
+    if op == "spread":
+        return _spread(values[0], attrs[0])
     if row.kind == "reduction" or op == "mean":
         return node(op, values, (), ONE)
     return node(op, values, (), _joint_width(op, values))
 
 
+def _check_operands(op: str, values: tuple[Expr, ...]) -> None:
+    row = OPS[op]
+    if len(values) != row.arity and not (row.arity < 0 and len(values) > 1):
+        raise CellError(f"{op} takes {'at least 2' if row.arity < 0 else row.arity} arguments, got {len(values)}")
+    for value in values[row.kind == "product" :]:
+        if value.op == "matrix":
+            raise CellError(
+                f"{'@' if row.kind == 'product' else op} got the matrix {value!r}; a matrix only multiplies a vector, from the "
+                "left, as in W @ x, or W.T @ x with its transpose"
+            )
+
+
 def _lift(value: object, op: str) -> Expr:
     if isinstance(value, Expr):
         return value
-    if isinstance(value, (int, float)):
-        return constant(value)
-    hint = "; name a gate of it, as in W.r" if hasattr(value, "gates") else ""
-    raise CellError(f"{op} takes expressions and numbers, not {value!r}{hint}")
+    if isinstance(value, Real):
+        return constant(float(value))
+    if isinstance(value, Refusals):
+        raise CellError(f"{op} takes expressions and numbers, not {value!r}, which only multiplies a vector from the left")
+    if hasattr(value, "shape"):
+        return constant(scalar(value))
+    raise CellError(f"{op} takes expressions and numbers, not {value!r}")
 
 
 def _joint_width(op: str, values: tuple[Expr, ...]) -> Width:
@@ -172,12 +213,16 @@ def _joint_width(op: str, values: tuple[Expr, ...]) -> Width:
 def _product(op: str, matrix: Expr, vector: Expr) -> Expr:
     if matrix.op != "matrix":
         raise CellError(f"the left side of @ must be a weight, not {matrix!r}; multiply vectors feature by feature with *")
-    if vector.op == "matrix":
-        raise CellError(f"the right side of @ must be a vector, not the weight {vector!r}")
     rows, columns = (matrix.width, matrix.attrs[3]) if op == "matmul" else (matrix.attrs[3], matrix.width)
     if columns != vector.width:
-        raise CellError(f"{matrix!r} @ {vector!r}: the weight takes {columns} features, the vector has {vector.width}")
+        shown = f"{matrix!r} @ {vector!r}" if op == "matmul" else f"{matrix!r}.T @ {vector!r}"
+        raise CellError(f"{shown}: the weight takes {columns} features, the vector has {vector.width}")
     return node(op, (matrix, vector), (), rows)
+
+
+def is_product(value: Expr) -> bool:
+    """Whether ``value`` is a weight, or the transpose of one, times a vector."""
+    return value.op in OPS and OPS[value.op].kind == "product"
 
 
 def _is(value: Expr, number: float) -> bool:
@@ -206,13 +251,18 @@ _ARITHMETIC: dict[str, Callable[..., float]] = {
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
     "neg": lambda a: -a,
+    "lt": lambda a, b: float(a < b),
+    "le": lambda a, b: float(a <= b),
+    "eq": lambda a, b: float(a == b),
+    "ne": lambda a, b: float(a != b),
+    "and": lambda a, b: float(a != 0 and b != 0),
+    "or": lambda a, b: float(a != 0 or b != 0),
+    "not": lambda a: float(a == 0),
 }
 
 
 def _caller(op: str) -> Callable[..., Expr]:
     def call(*args: object) -> Expr:
-        if len(args) != OPS[op].arity:
-            raise CellError(f"{op} takes {OPS[op].arity} arguments, got {len(args)}")
         return apply(op, *args)
 
     call.__name__ = call.__qualname__ = op
@@ -251,35 +301,68 @@ def concat(*values: Expr) -> Expr:
     """The features of all ``values`` behind one another."""
     if not values:
         raise CellError("concat needs at least one vector")
-    return values[0] if len(values) == 1 else apply("concat", *values)
+    return (
+        apply("concat", *values)
+        if len(values) > 1
+        else values[0]
+        if isinstance(values[0], Expr)
+        else _lift(values[0], "concat")
+    )
 
 
 def spread(value: Expr, width: Width) -> Expr:
     """A scalar stretched to ``width`` features."""
-    if width.is_one:
-        return value
+    return value if width.is_one else _spread(value, width)
+
+
+def _spread(value: Expr, width: Width) -> Expr:
     if not value.width.is_one:
         raise CellError(f"only a scalar can be spread, but {value!r} is {value.width} wide")
     return node("spread", (value,), (width,), width)
 
 
 def features(value: Expr, part: object) -> Expr:
-    """A range of the features of ``value``: ``v[a:b]``, with widths such as ``"hidden/2"`` or numbers as bounds."""
-    if not isinstance(part, slice) or part.step is not None:
-        raise CellError(f"take a range of features as v[a:b], not v[{part!r}]")
-    start = Width.of(part.start if part.start is not None else 0)
-    stop = Width.of(part.stop) if part.stop is not None else value.width
+    """A range of the features of ``value``: ``v[a:b]``, with widths such as ``"hidden/2"`` or numbers as bounds; a negative
+    number counts from the end."""
     if value.op == "matrix":
         raise CellError("a weight has no features to take a range of; take the range of the vector")
+    if not isinstance(part, slice):
+        example = f"v[{part}:{part + 1}]" if isinstance(part, int) and part >= 0 else "v[a:b]"
+        raise CellError(f"take a range of features, as {example}, not v[{part!r}]")
+    if part.step not in (None, 1):
+        raise CellError(f"a range of features has no step, but this one has {part.step!r}; take v[a:b]")
+    start, stop = _bound(value, part.start, Width.of(0)), _bound(value, part.stop, value.width)
     if start == Width.of(0) and stop == value.width:
         return value
     if value.op == "spread":
-        return spread(value.args[0], stop - start)
+        return spread(value.args[0], _range(value, start, stop).width)
+    return _range(value, start, stop)
+
+
+def _bound(value: Expr, given: Any, default: Width) -> Width:
+    if given is None:
+        return default
+    if not isinstance(given, (int, str, Width)) or isinstance(given, bool):
+        raise CellError(f"the bounds of a range are whole numbers or sizes, as in v['hidden/2':], not {given!r}")
+    bound = Width.of(given)
+    return value.width + bound if isinstance(given, int) and given < 0 else bound
+
+
+def _range(value: Expr, start: Width, stop: Width) -> Expr:
+    """The range as a node. What its sizes decide is left to `rondeau.ir.fit`; what is plain now is checked now."""
+    for number, fault in ((start.number, "begins before"), ((value.width - stop).number, "reaches beyond")):
+        if number is not None and number < 0:
+            raise CellError(f"the range [{start}:{stop}] {fault} the features of {value!r}, which is {value.width} wide")
+    length = (stop - start).number
+    if length is not None and length < 1:
+        raise CellError(f"the range [{start}:{stop}] of {value!r} is empty; its end lies above its start")
     return node("slice", (value,), (start, stop), stop - start)
 
 
 def split(value: Expr, parts: int) -> tuple[Expr, ...]:
     """``value`` cut into ``parts`` ranges of equal width."""
+    if not isinstance(parts, int) or isinstance(parts, bool) or parts < 1:
+        raise CellError(f"split takes a whole number of parts from 1, not {parts!r}")
     bounds = [value.width.scaled(Fraction(i, parts)) for i in range(parts + 1)]
     return tuple(features(value, slice(a, b)) for a, b in zip(bounds, bounds[1:]))
 
@@ -293,3 +376,36 @@ def softmax(value: Expr) -> Expr:
     """Positive numbers in the proportion of ``exp(value)`` that sum to one over the features."""
     e = exp(value - largest(value))
     return e / total(e)
+
+
+FUNCTIONS = (
+    "clamp",
+    "concat",
+    "cos",
+    "equal",
+    "erf",
+    "exp",
+    "floor",
+    "gelu",
+    "hard_sigmoid",
+    "hard_tanh",
+    "largest",
+    "log",
+    "maximum",
+    "mean",
+    "minimum",
+    "normalise",
+    "relu",
+    "sigmoid",
+    "silu",
+    "sin",
+    "softmax",
+    "softplus",
+    "softsign",
+    "split",
+    "sqrt",
+    "tanh",
+    "total",
+    "where",
+)
+"""The names of the functions that a cell may use."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from rondeau.ir.expressions import Expr, node, postorder
+from rondeau.ir.expressions import Expr, node, postorder, same
 from rondeau.ir.ops import OPS
 
 Rule = Callable[[Expr], "Expr | None"]
 
 
-def rewrite(roots: Iterable[Expr], rule: Rule) -> dict[Expr, Expr]:
-    """Every expression below ``roots`` mapped to its new form, from the leaves up.
+def rewrite(roots: Iterable[Expr], rule: Rule, known: Iterable[Expr] = ()) -> dict[Expr, Expr]:
+    """Every expression below ``roots`` mapped to its new form, from the leaves up; what is ``known`` stays, with all below it.
 
     ``rule`` sees each node with its arguments already rewritten and answers with a replacement, or None to keep it.
     """
-    new: dict[Expr, Expr] = {}
-    for expr in postorder(roots):
+    new: dict[Expr, Expr] = {expr: expr for expr in known}
+    for expr in postorder(roots, new):
         args = tuple(new[arg] for arg in expr.args)
-        kept = expr if args == expr.args else node(expr.op, args, expr.attrs, expr.width)
+        kept = expr if same(args, expr.args) else node(expr.op, args, expr.attrs, expr.width)
         changed = rule(kept)
         new[expr] = kept if changed is None else changed
     return new
@@ -29,7 +29,7 @@ def substitute(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     new: dict[Expr, Expr] = {}
     for part in postorder([expr]):
         args = tuple(new[arg] for arg in part.args)
-        kept = part if args == part.args else node(part.op, args, part.attrs, part.width)
+        kept = part if same(args, part.args) else node(part.op, args, part.attrs, part.width)
         new[part] = mapping.get(part, kept)
     return new[expr]
 
@@ -43,4 +43,4 @@ def _expand(expr: Expr) -> Expr | None:
     row = OPS.get(expr.op)
     if row is None or row.expand is None:
         return None
-    return primitive([result := row.expand(*expr.args)])[result]
+    return rewrite([result := row.expand(*expr.args)], _expand, expr.args)[result]  # its arguments are primitive already

@@ -60,5 +60,5 @@ def _row(p: Parameter, sizes: dict[str, int]) -> tuple[str, ...]:
 
 
 def _start(init: Initial) -> str:
-    base = " ".join([init.kind, *(f"{number:g}" for number in init.numbers)])
+    base = "values" if init.shape else " ".join([init.kind, *(f"{number:g}" for number in init.numbers)])
     return base + "".join(f", {gate}: {_start(other)}" for gate, other in init.gates)

@@ -9,7 +9,7 @@ from rondeau.ir.declarations import State
 from rondeau.ir.expressions import Expr
 from rondeau.ir.ops import OPS, Op
 
-ATOM, PART = 9, 8
+ATOM, PART, COMPARISON = 9, 8, 1
 
 
 def spell(expr: Expr, names: Mapping[Expr, str] | None = None) -> str:
@@ -78,8 +78,8 @@ def needed(row: Op) -> tuple[int, ...]:
     """How strongly each operand of an op must bind to stand without brackets."""
     if row.kind == "product":
         return PART, PART
-    chains = row.name in ("add", "mul")
-    compares = row.name in ("lt", "le")
+    chains = row.name in ("add", "mul", "and", "or")
+    compares = row.rank == COMPARISON
     return row.rank + compares, row.rank + (not chains)
 
 

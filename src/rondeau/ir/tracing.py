@@ -15,14 +15,18 @@ from rondeau.errors import CellError
 from rondeau.ir.cell import Cell, Equation
 from rondeau.ir.declarations import Input, Parameter, State
 from rondeau.ir.expressions import Expr, node, postorder
-from rondeau.ir.initial import Initial, glorot, orthogonal, zeros
+from rondeau.ir.initial import glorot, initial, orthogonal, zeros
 from rondeau.ir.ops import LEAVES
+from rondeau.ir.refusals import Refusals
 from rondeau.ir.rewrite import substitute
 from rondeau.ir.source import Source
 from rondeau.ir.verify import verify
 from rondeau.ir.widths import ONE, Width
 
-_HERE = __name__.rpartition(".")[0] + "."
+COUNTER = "time"
+"""The name of the state that counts steps."""
+FURTHEST = 1000
+"""The largest lag of `past`, each of whose steps is a state."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class Declaration:
         return self.kind(name=name, **dict(self.fields))
 
 
-class Packed:
-    """A parameter with named gates, inside a cell function: ``W.r`` is the block of gate ``r``."""
+class Packed(Refusals):
+    """A parameter with named gates, inside a cell function: ``W.r`` is the block of gate ``r``, ``W.r.T`` its transpose."""
 
     def __init__(self, parameter: Parameter) -> None:
         self.parameter = parameter
@@ -47,34 +51,45 @@ class Packed:
     def __getattr__(self, gate: str) -> Expr:
         if gate.startswith("__"):
             raise AttributeError(gate)
+        if gate == "T" and "T" not in self.gates:
+            return self._refused()
         return self.parameter.block(gate)
 
     def __getitem__(self, gate: str) -> Expr:
         return self.parameter.block(gate)
 
-    def _refused(self, other: object) -> Expr:
-        raise CellError(
-            f"{self.parameter.name} has the gates {' '.join(self.gates)}; name one, as {self.parameter.name}.{self.gates[0]}"
+    def __repr__(self) -> str:
+        return (
+            f"{self.parameter.name} with the gates {' '.join(self.gates)} (name one, as {self.parameter.name}.{self.gates[0]})"
         )
 
+    def _refused(self, *others: object) -> Expr:
+        name = self.parameter.name
+        raise CellError(f"{name} has the gates {' '.join(self.gates)}; name one, as {name}.{self.gates[0]}")
+
     __matmul__ = __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = _refused
+    __neg__ = __abs__ = __pow__ = __mod__ = __lt__ = __le__ = __gt__ = __ge__ = __and__ = __or__ = __invert__ = _refused
 
 
-def input(width: str | int = "input") -> Any:
+def _declare(kind: type[Input] | type[State] | type[Parameter], **fields: Any) -> Any:
+    return Declaration(kind, tuple(fields.items()))
+
+
+def input(width: str | int = "input") -> Expr:
     """Declares the sequence that a cell reads, ``width`` features per step."""
-    return Declaration(Input, (("width", Width.of(width)),))
+    return _declare(Input, width=Width.of(width))
 
 
-def context(width: str | int = "context", per: str = "sequence") -> Any:
+def context(width: str | int = "context", per: str = "sequence") -> Expr:
     """Declares an extra input: one vector for the whole sequence, or with ``per="step"`` one for each step.
 
     Raises:
         CellError: ``per`` is neither ``sequence`` nor ``step``.
     """
-    return Declaration(Input, (("width", Width.of(width)), ("role", "context"), ("per", _checked_per(per))))
+    return _declare(Input, width=Width.of(width), role="context", per=_checked_per(per))
 
 
-def mask(width: str | int = "hidden", *, probability: float, scale: float = 1.0, per: str = "step") -> Any:
+def mask(width: str | int = "hidden", *, probability: float, scale: float = 1.0, per: str = "step") -> Expr:
     """Declares a random mask: each feature is ``scale`` with ``probability``, else zero; outside training its mean.
 
     Raises:
@@ -82,8 +97,8 @@ def mask(width: str | int = "hidden", *, probability: float, scale: float = 1.0,
     """
     if not 0 <= probability <= 1:
         raise CellError(f"the probability of a mask lies between 0 and 1, not {probability!r}")
-    fields = (("probability", float(probability)), ("scale", float(scale)), ("per", _checked_per(per)))
-    return Declaration(Input, (("width", Width.of(width)), ("role", "mask"), *fields))
+    fields = {"probability": float(probability), "scale": float(scale), "per": _checked_per(per)}
+    return _declare(Input, width=Width.of(width), role="mask", **fields)
 
 
 def _checked_per(per: str) -> str:
@@ -92,38 +107,42 @@ def _checked_per(per: str) -> str:
     return per
 
 
-def state(width: str | int = "hidden") -> Any:
+def state(width: str | int = "hidden") -> Expr:
     """Declares a state of ``width`` features; inside the function it is the value before the step."""
-    return Declaration(State, (("width", Width.of(width)),))
+    return _declare(State, width=Width.of(width))
 
 
-def weight(*spec: str | int, init: Initial | None = None) -> Any:
+def weight(*spec: str | int, init: Any = None) -> Expr:
     """Declares a matrix: ``weight("hidden", "input")``, or with gates ``weight("r z n", "hidden", "input")``.
 
-    Starts orthogonal when it is square in the hidden size, else Glorot uniform, unless ``init`` says otherwise.
+    Starts orthogonal when it is square in the hidden size, else Glorot uniform, unless ``init`` says otherwise: a rule such as
+    `glorot`, a number, or an array of the packed shape (gates * rows, columns).
     """
     gates, (rows, columns) = _gates(spec, 2, "weight")
     default = orthogonal() if rows == columns == Width.of("hidden") else glorot()
-    return _parameter("weight", gates, rows, columns, init or default)
+    return _parameter("weight", gates, rows, columns, default if init is None else init)
 
 
-def bias(*spec: str | int, init: Initial | None = None) -> Any:
-    """Declares a vector to add: ``bias("hidden")``, or with gates ``bias("r z n", "hidden")``. Starts at zero."""
+def bias(*spec: str | int, init: Any = None) -> Expr:
+    """Declares a vector to add: ``bias("hidden")``, or with gates ``bias("r z n", "hidden")``. Starts at zero unless ``init``
+    says otherwise, as for `weight`."""
     gates, (rows,) = _gates(spec, 1, "bias")
-    return _parameter("bias", gates, rows, None, init or zeros())
+    return _parameter("bias", gates, rows, None, zeros() if init is None else init)
 
 
-def vector(*spec: str | int, init: Initial | None = None) -> Any:
-    """Declares a vector to multiply with: a diagonal weight, a gain, a rate. Starts at zero unless ``init`` says otherwise."""
+def vector(*spec: str | int, init: Any = None) -> Expr:
+    """Declares a vector to multiply with: a diagonal weight, a gain, a rate. Starts at zero unless ``init`` says otherwise,
+    as for `weight`."""
     gates, (rows,) = _gates(spec, 1, "vector")
-    return _parameter("vector", gates, rows, None, init or zeros())
+    return _parameter("vector", gates, rows, None, zeros() if init is None else init)
 
 
-def _parameter(role: str, gates: tuple[str, ...], rows: Width, columns: Width | None, init: Initial) -> Declaration:
+def _parameter(role: str, gates: tuple[str, ...], rows: Width, columns: Width | None, given: Any) -> Any:
+    init = initial(given)
     unknown = [name for name, _ in init.gates if name not in gates]
     if unknown:
         raise CellError(f"init names the gate {unknown[0]!r}, but the gates are {' '.join(gates) or 'unnamed'}")
-    return Declaration(Parameter, (("gates", gates), ("rows", rows), ("columns", columns), ("init", init), ("role", role)))
+    return _declare(Parameter, gates=gates, rows=rows, columns=columns, init=init, role=role)
 
 
 def _gates(spec: tuple[str | int, ...], widths: int, kind: str) -> tuple[tuple[str, ...], tuple[Width, ...]]:
@@ -145,14 +164,14 @@ def past(value: Expr, lag: int) -> Expr:
     """
     if not isinstance(value, Expr) or value.op != "state":
         raise CellError(f"past takes a state, not {value!r}")
-    if not isinstance(lag, int) or lag < 1:
-        raise CellError(f"the lag of past is a whole number of steps from 1, not {lag!r}")
+    if not isinstance(lag, int) or isinstance(lag, bool) or not 1 <= lag <= FURTHEST:
+        raise CellError(f"the lag of past is a whole number of steps from 1 to {FURTHEST}, not {lag!r}")
     return value if lag == 1 else node("state", (), (f"{value.attrs[0]}_past{lag}", value.attrs[0], lag), value.width)
 
 
 def time() -> Expr:
     """The number of the step, counted from zero; it goes on where a carried state left off."""
-    return node("state", (), ("time",), ONE)
+    return node("state", (), (COUNTER, "", 0), ONE)
 
 
 def cell(function: Callable[..., Any] | None = None, /, *, source: Source | str = "", name: str | None = None) -> Any:
@@ -181,20 +200,24 @@ def cell(function: Callable[..., Any] | None = None, /, *, source: Source | str 
     """
     if function is None:
         return lambda target: cell(target, source=source, name=name)
+    if not inspect.isfunction(function):
+        raise CellError(f"cell makes a cell of a function that writes its equations, not of {function!r}")
     given = source if isinstance(source, Source) else Source(note=source)
-    with _author_lines(function.__code__):
-        return _trace(function, name or function.__name__, given)
+    with _author_lines(function.__code__) as line:
+        return _trace(function, name or function.__name__, given, line)
 
 
-def _trace(function: Callable[..., Any], name: str, source: Source) -> Cell:
+def _trace(function: Callable[..., Any], name: str, source: Source, line: list[int]) -> Cell:
     declared = [_declared(argument) for argument in inspect.signature(function).parameters.values()]
     inputs = sorted((item for item in declared if isinstance(item, Input)), key=lambda item: item.role != "input")
     states = [item for item in declared if isinstance(item, State)]
     parameters = tuple(item for item in declared if isinstance(item, Parameter))
     arguments = {item.name: _symbol(item) for item in declared}
-    bound, returned = _run(function, arguments)
+    bound, returned, last = _run(function, arguments, line)
     results = returned if isinstance(returned, tuple) else (returned,)
     _check_results(results, states)
+    _check_order(results[len(results) - len(states) :], [item.name for item in states], last)
+    line.clear()
     output, following = results[0], list(results[len(results) - len(states) :])
     states, following, mapping = _auxiliary([output, *following, *(expr for _, expr in bound)], states, following)
     place = {expr: substitute(expr, mapping) for expr in {output, *following, *(expr for _, expr in bound)}}
@@ -231,8 +254,38 @@ def _check_results(results: tuple[Any, ...], states: list[State]) -> None:
         )
 
 
-def _run(function: Callable[..., Any], arguments: dict[str, Expr | Packed]) -> tuple[list[tuple[str, Expr]], Any]:
-    """Calls ``function`` and notes every local name as it is bound to an expression, in order."""
+def _check_order(results: tuple[Expr, ...], states: list[str], last: dict[str, Any]) -> None:
+    """Refuses a state's value in another's place, going by the local names at the end of the function."""
+    for place, value in enumerate(results):
+        if value is last.get(states[place]) or (value.op == "state" and not _turn(place, results, states, last)):
+            continue
+        for other, name in enumerate(states):
+            if value is last.get(name) and results[other] is not value:
+                raise CellError(
+                    f"the next value of the state {states[place]} is here what the function calls {name}, a state of its own; "
+                    f"return the next states in the order declared, {', '.join(states)}, or give that value another name"
+                )
+
+
+def _turn(place: int, results: tuple[Expr, ...], states: list[str], last: dict[str, Any]) -> bool:
+    """Whether the states from ``place`` on only change places, in a circle of their names."""
+    seen: list[int] = []
+    while place not in seen:
+        seen.append(place)
+        found = [other for other, name in enumerate(states) if results[place] is last.get(name)]
+        if not found:
+            return False
+        place = found[0]
+    return place == seen[0] and len(seen) > 1
+
+
+def _run(
+    function: Callable[..., Any], arguments: dict[str, Expr | Packed], line: list[int]
+) -> tuple[list[tuple[str, Expr]], Any, dict[str, Any]]:
+    """Calls ``function``; every local name as it is bound to an expression, in order, the result, and the names at the end.
+
+    ``line`` gets the line that returned.
+    """
     bound: list[tuple[str, Expr]] = []
     last: dict[str, Any] = dict(arguments)
     outer = sys.gettrace()
@@ -246,6 +299,8 @@ def _run(function: Callable[..., Any], arguments: dict[str, Expr | Packed]) -> t
     def local(frame: FrameType, event: str, _: Any) -> Any:
         if event in ("line", "return"):
             note(frame)
+        if event == "return":
+            line[:] = [frame.f_lineno]
         return local
 
     def watch(frame: FrameType, event: str, argument: Any) -> Any:
@@ -256,7 +311,7 @@ def _run(function: Callable[..., Any], arguments: dict[str, Expr | Packed]) -> t
         returned = function(**arguments)
     finally:
         sys.settrace(outer)
-    return bound, returned
+    return bound, returned, last
 
 
 def _auxiliary(
@@ -266,7 +321,7 @@ def _auxiliary(
     leaves = [expr for expr in postorder(roots) if expr.op == "state"]
     lags: dict[str, int] = {}
     for expr in leaves:
-        if len(expr.attrs) == 3:
+        if len(expr.attrs) == 3 and expr.attrs[2]:
             lags[expr.attrs[1]] = max(lags.get(expr.attrs[1], 1), expr.attrs[2])
     states, following = list(states), list(following)
     for owner in [item for item in states if item.name in lags]:
@@ -276,9 +331,9 @@ def _auxiliary(
             states.append(line)
             following.append(before)
             before = line.symbol
-    if time() in leaves:
-        states.append(State("time", ONE, "time"))
-        following.append(time() + 1)
+    if any(expr is time() for expr in leaves):
+        states.append(State(COUNTER, ONE, "time"))
+        following.append(states[-1].symbol + 1)
     plain = {expr: node("state", (), expr.attrs[:1], expr.width) for expr in leaves if len(expr.attrs) == 3}
     return states, following, plain
 
@@ -307,12 +362,14 @@ def _equations(bound: list[tuple[str, Expr]], states: list[State], following: li
 
 
 @contextmanager
-def _author_lines(code: CodeType) -> Iterator[None]:
-    """Adds the author's own line to an error of a cell."""
+def _author_lines(code: CodeType) -> Iterator[list[int]]:
+    """Adds the author's own line to an error of a cell: that of the call that failed, else the one noted in what it hands out,
+    else the function's first."""
+    noted: list[int] = []
     try:
-        yield
+        yield noted
     except CellError as error:
-        frame, line = error.__traceback__, code.co_firstlineno
+        frame, line = error.__traceback__, (noted or [code.co_firstlineno])[0]
         while frame is not None:
             if frame.tb_frame.f_code is code:
                 line = frame.tb_lineno

@@ -1,4 +1,4 @@
-"""Widths of vectors: sums of named sizes with rational factors, such as ``hidden``, ``hidden/4`` or ``2*hidden + 1``."""
+"""Widths of vectors: sums of named sizes with rational factors, such as ``hidden``, ``hidden/4`` or ``2*hidden - 1``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from rondeau.errors import CellError, InputError
 
-_TERM = re.compile(r"(?:(\d+)\s*\*\s*)?([A-Za-z_]\w*)(?:\s*/\s*(\d+))?|(\d+)")
+_TERM = re.compile(r"(?:(\d{1,9})\s*\*\s*)?([A-Za-z_]\w*)(?:\s*/\s*(\d{1,9}))?|(\d{1,9})")
+_SIGNED = re.compile(r"\s*([+-])([^+-]*)")
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,25 @@ class Width:
         """The width that ``value`` writes: ``Width.of("2*hidden + 1")``.
 
         Raises:
-            CellError: the text is not a sum of sizes.
+            CellError: it is neither a whole number nor a sum of sizes.
         """
         if isinstance(value, Width):
             return value
-        if isinstance(value, int):
+        if isinstance(value, int) and not isinstance(value, bool):
             return _collect({"": Fraction(value)})
+        if not isinstance(value, str):
+            raise CellError(f"a width is a whole number or a text such as 'hidden', not {value!r}")
         return _collect(_parse(value))
 
     @property
     def names(self) -> frozenset[str]:
         """The named sizes that occur."""
         return frozenset(name for name, _ in self.terms if name)
+
+    @property
+    def number(self) -> Fraction | None:
+        """The number that it is for all sizes, if no named size occurs."""
+        return None if self.names else sum((factor for _, factor in self.terms), Fraction(0))
 
     @property
     def is_one(self) -> bool:
@@ -85,13 +93,14 @@ class Width:
         return int(total)
 
     def __str__(self) -> str:
-        return " + ".join(_spell(name, factor) for name, factor in reversed(self.terms)) or "0"
+        text = " + ".join(_spell(name, factor) for name, factor in reversed(self.terms)) or "0"
+        return text.replace("+ -", "- ")
 
 
 def _spell(name: str, factor: Fraction) -> str:
     if not name:
         return str(factor)
-    head = "" if factor.numerator == 1 else f"{factor.numerator}*"
+    head = {1: "", -1: "-"}.get(factor.numerator, f"{factor.numerator}*")
     tail = "" if factor.denominator == 1 else f"/{factor.denominator}"
     return f"{head}{name}{tail}"
 
@@ -102,15 +111,17 @@ def _collect(terms: Mapping[str, Fraction]) -> Width:
 
 def _parse(text: str) -> dict[str, Fraction]:
     total: dict[str, Fraction] = {}
-    for part in text.split("+"):
+    for sign, part in _SIGNED.findall(text if text.lstrip()[:1] == "-" else f"+{text}"):
         match = _TERM.fullmatch(part.strip())
         if match is None:
             raise CellError(
-                f"{text!r} is not a width; write a size as 'hidden', '2*hidden', 'hidden/4', '3', or a sum of those"
+                f"{text[:80]!r} is not a width; write a size as 'hidden', '2*hidden', 'hidden/4', '3', or a sum of those"
             )
         times, name, over, number = match.groups()
+        if over and not int(over):
+            raise CellError(f"the width {text!r} divides by zero")
         factor = Fraction(int(number)) if number else Fraction(int(times or 1), int(over or 1))
-        total[name or ""] = total.get(name or "", Fraction(0)) + factor
+        total[name or ""] = total.get(name or "", Fraction(0)) + (-factor if sign == "-" else factor)
     return total
 
 

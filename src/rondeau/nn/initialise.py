@@ -18,6 +18,7 @@ DRAW: dict[str, Callable[..., Tensor]] = {
     "uniform": lambda block, sizes, low, high: block.uniform_(low, high),
     "normal": lambda block, sizes, deviation: block.normal_(0.0, deviation),
     "identity": lambda block, sizes, scale: block.copy_(scale * torch.eye(*block.shape, out=torch.empty_like(block))),
+    "values": lambda block, sizes, *numbers: block.copy_(_array(numbers, block)),
     "hidden_uniform": lambda block, sizes: block.uniform_(-_reach(sizes), _reach(sizes)),
 }
 
@@ -27,6 +28,8 @@ def draw(parameter: Parameter, sizes: Mapping[str, int], *, dtype: torch.dtype |
     wanted = dtype or torch.get_default_dtype()
     drawn = torch.promote_types(wanted, torch.float32)  # half has no QR
     value = torch.empty(parameter.shape(sizes), dtype=drawn, device="cpu")
+    if parameter.init.shape:
+        return value.copy_(_array(parameter.init.numbers, value)).to(wanted)
     rows = parameter.rows.bind(sizes)
     for index, gate in enumerate(parameter.gates):
         _fill(value[index * rows : (index + 1) * rows], parameter.init.gate(gate), sizes)
@@ -36,6 +39,10 @@ def draw(parameter: Parameter, sizes: Mapping[str, int], *, dtype: torch.dtype |
 def _fill(block: Tensor, init: Initial, sizes: Mapping[str, int]) -> None:
     with torch.no_grad():
         DRAW[init.kind](block, sizes, *init.numbers)
+
+
+def _array(numbers: tuple[float, ...], like: Tensor) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float64, device="cpu").reshape(like.shape)
 
 
 def _reach(sizes: Mapping[str, int]) -> float:

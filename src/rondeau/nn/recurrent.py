@@ -14,6 +14,7 @@ from rondeau.cells import get
 from rondeau.engine import scan, step
 from rondeau.errors import InputError, RondeauWarning
 from rondeau.ir import Cell, Input
+from rondeau.ir.fit import fit
 from rondeau.nn import stock
 from rondeau.nn.directions import Direction, directions, joined, parted
 from rondeau.nn.initialise import draw
@@ -83,7 +84,7 @@ class Recurrent(nn.Module):
         **sizes: int,
     ) -> None:
         super().__init__()
-        self.cell = get(cell) if isinstance(cell, str) else cell
+        self.cell = get(cell)
         self.sizes = _sizes(self.cell, input_size, hidden_size, sizes)
         _check_settings(num_layers, bidirectional, dropout, reverse, initial)
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -355,6 +356,11 @@ def _sizes(cell: Cell, input_size: int, hidden_size: int, others: dict[str, int]
     for name, size in given.items():
         if not isinstance(size, int) or size < (0 if name == "input" else 1):
             raise InputError(f"the size {name} is a positive whole number, not {size!r}")
-    for width in (*(s.width for s in cell.states), cell.output.width):
-        width.bind(given)
+    wide = cell.input.width.bind(given)
+    if wide != input_size:
+        raise InputError(
+            f"{cell.name} reads {cell.input.width} features, here {wide}, but input_size is {input_size}; "
+            f"give input_size={wide}"
+        )
+    fit(cell, given)
     return given
