@@ -121,7 +121,7 @@ def test_wrong_arguments_are_explained(arguments, message: str) -> None:
 
 
 def test_what_is_no_cell_is_explained() -> None:
-    with pytest.raises(InputError, match="first argument is a cell"):
+    with pytest.raises(InputError, match="a cell is wanted here"):
         scan(torch.nn.LSTM(1, 1), {}, good)
     with pytest.raises(InputError, match="use scan for sequences"):
         step(lstm, params, good)
