@@ -302,10 +302,9 @@ class _CellDropIn(_Swapped, nn.RNNCellBase):
             raise ValueError(f"{name}: Expected input to be 1D or 2D, got {input.dim()}D instead")
         state = _tensors(hx, 2 if isinstance(self, nn.LSTMCell) else 1, name, TypeError)
         shape = (*input.shape[:-1], self.hidden_size)
-        for value in state:
+        for index, value in enumerate(state):
             if value.shape != shape:
-                kind = RuntimeError if value.dim() in (1, 2) else ValueError
-                raise kind(f"{name}: a state has the shape {tuple(value.shape)}, expected {shape}")
+                raise _misfit(name, input, value, index, shape)
         _check_types(input, state, name)
         return state
 
@@ -326,6 +325,19 @@ class _CellDropIn(_Swapped, nn.RNNCellBase):
         if isinstance(self, nn.RNNCell):
             return f"RNN_{self.nonlinearity.upper()}"
         return "LSTM" if isinstance(self, nn.LSTMCell) else "GRU"
+
+
+def _misfit(name: str, input: Tensor, value: Tensor, index: int, shape: tuple[int, ...]) -> Exception:
+    """The error for a state of the wrong shape, in PyTorch's words."""
+    if value.dim() not in (1, 2):
+        what = f"hx[{index}]" if name == "LSTMCell" else "hidden"
+        return ValueError(f"{name}: Expected {what} to be 1D or 2D, got {value.dim()}D instead")
+    if value.dim() != input.dim():
+        return RuntimeError(f"{name}: a state has the shape {tuple(value.shape)}, expected {shape}")
+    if value.dim() == 2 and len(value) != len(input):
+        return RuntimeError(f"{name}: Input batch size {len(input)} doesn't match hidden{index} batch size {len(value)}")
+    got = value.shape[-1]
+    return RuntimeError(f"{name}: hidden{index} has inconsistent hidden_size: got {got}, expected {shape[-1]}")
 
 
 class RNNCell(_CellDropIn, nn.RNNCell):
