@@ -57,7 +57,8 @@ def main() -> None:
             samples.append(resident() / 1e6)
         train(draw)
         models += 1
-    first, then, last = samples[: len(samples) // 6], samples[len(samples) // 6 : len(samples) // 4], samples[-len(samples) // 12 :]
+    n = len(samples)
+    first, then, last = samples[: n // 6], samples[n // 6 : n // 4], samples[-(n // 12) :]
     line = {
         "seconds": round(options.seconds),
         "models": models,
@@ -67,7 +68,7 @@ def main() -> None:
         "after_first_sixth": round(statistics.fmean(then)),
         "last": round(statistics.fmean(last)),
         "growth": round(statistics.fmean(last) / statistics.fmean(then) - 1, 4),
-        "minutes": [round(statistics.fmean(samples[k : k + 6])) for k in range(0, len(samples), 6)],
+        "minutes": [round(statistics.fmean(samples[k : k + 6])) for k in range(0, n, 6)],
     }
     write("memory_hour", line)
 

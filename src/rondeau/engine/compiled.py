@@ -13,7 +13,7 @@ from rondeau.engine import reference
 from rondeau.engine.problem import Problem
 from rondeau.engine.program import Kept, Program, program_of
 from rondeau.engine.transforms import transforming
-from rondeau.engine.twice import gradients_of, with_tensors
+from rondeau.engine.twice import batched, by_reference, with_tensors
 
 
 def refusal(problem: Problem) -> str | None:
@@ -47,7 +47,7 @@ def _in_full(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
 
 
 class _Scan(torch.autograd.Function):
-    """The kernels as one node of autograd; differentiating it twice goes through the reference.
+    """The kernels as one node of autograd; a second derivative, and many gradients at a time, go through the reference.
 
     All that it keeps is saved with autograd, so that checkpointing and the hooks on saved tensors see it.
     """
@@ -68,12 +68,10 @@ class _Scan(torch.autograd.Function):
         n = len(ctx.hoisted)
         hoisted, tensors = saved[:n], tuple(saved[n:])
         problem = with_tensors(ctx.problem, tensors)
-        if not torch.is_grad_enabled():
-            found = _in_full(ctx.program.backward, problem, Kept(memory, dict(zip(ctx.hoisted, hoisted))), gradients)
-            return (None, None, *(g if t.requires_grad else None for g, t in zip(found, tensors)))
-        y, state, traces = reference.run(problem)
-        given = tuple(problem.x.new_zeros(s) if g is None else g for g, s in zip(gradients, ctx.shapes))
-        return (None, None, *gradients_of((y, *state, *traces.values()), tensors, given, create_graph=True))
+        if torch.is_grad_enabled() or batched(gradients):
+            return (None, None, *by_reference(problem, tuple(ctx.shapes), gradients))
+        found = _in_full(ctx.program.backward, problem, Kept(memory, dict(zip(ctx.hoisted, hoisted))), gradients)
+        return (None, None, *(g if t.requires_grad else None for g, t in zip(found, tensors)))
 
 
 def _own(value: Tensor) -> Tensor:

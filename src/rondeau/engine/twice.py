@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rondeau.engine import reference
 from rondeau.engine.problem import Problem
+from rondeau.engine.transforms import transforming
 
 Result = TypeVar("Result")
 
@@ -53,11 +54,30 @@ class _Twice(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
-        if not torch.is_grad_enabled():
-            return (None, None, *gradients_of(ctx.inner, ctx.inside, gradients, retain_graph=True))
-        again = with_tensors(ctx.problem, tensors)
-        y, state, traces = reference.run(again)
-        return (None, None, *gradients_of((y, *state, *traces.values()), tensors, gradients, create_graph=True))
+        if torch.is_grad_enabled() or batched(gradients):
+            shapes = tuple(value.shape for value in ctx.inner)
+            return (None, None, *by_reference(with_tensors(ctx.problem, tensors), shapes, gradients))
+        return (None, None, *gradients_of(ctx.inner, ctx.inside, gradients, retain_graph=True))
+
+
+def batched(gradients: tuple[Tensor | None, ...]) -> bool:
+    """Whether many gradients are asked for at a time (``is_grads_batched``, vmap): such tensors have no memory of their own."""
+    given = tuple(g for g in gradients if g is not None)
+    return transforming(given) is not None or any(map(torch._C._functorch.is_legacy_batchedtensor, given))
+
+
+def by_reference(problem: Problem, shapes: tuple[torch.Size, ...], gradients: tuple[Tensor | None, ...]) -> list[Any]:
+    """The gradients of `Problem.tensors` from those of the outputs, which have these shapes, through the reference.
+
+    They can be differentiated again where derivatives are recorded. The tensors may depend on one another, or be the same, so
+    each is given another name: gradients go no further than there.
+    """
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        tensors = tuple(t.view_as(t) if t.requires_grad else t for t in problem.tensors)
+        y, state, traces = reference.run(with_tensors(problem, tensors))
+    given = tuple(problem.x.new_zeros(shape) if g is None else g for g, shape in zip(gradients, shapes))
+    return gradients_of((y, *state, *traces.values()), tensors, given, create_graph=again)
 
 
 def gradients_of(
