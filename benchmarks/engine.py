@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import astuple
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -200,7 +199,7 @@ def probe(name: str, *arguments: str, cache: str | None = None) -> dict[str, flo
 
 def sizes(shape: Shape) -> list[int]:
     """Time, batch, input, hidden."""
-    return list(astuple(shape))
+    return shape.numbers
 
 
 def leasts(times: dict[str, Timing]) -> dict[str, float]:

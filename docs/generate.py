@@ -15,7 +15,6 @@ from rondeau.cells import ALL, gru, sources
 from rondeau.cli import app
 from rondeau.engine.stages import stage
 from rondeau.ir import Source
-from rondeau.train import Settings
 
 PACKAGES = (
     "rondeau",
@@ -39,9 +38,8 @@ def commands() -> str:
     lines += [f"`rondeau {_names(item)[1:]}: {_help(item)}" for item in whole.params if item.name != "help"]
     lines += ["`rondeau COMMAND --help` shows what follows here, for one command.", ""]
     for name, command in whole.commands.items():  # type: ignore[attr-defined]
-        settings = name == "train"  # the options left out there are those of Settings
         lines += [f"## rondeau {name}", "", (command.help or "").split("\n\nExample:")[0].strip(), "", "| | |", "|---|---|"]
-        lines += [f"| {_names(item)} | {_help(item, settings)} |" for item in command.params if item.name != "help"]
+        lines += [f"| {_names(item)} | {_help(item)} |" for item in command.params if item.name != "help"]
         if "Example:" in (command.help or ""):
             lines += ["", "```sh", command.help.split("Example:")[1].strip(), "```"]
         lines.append("")
@@ -54,10 +52,8 @@ def _names(item: object) -> str:
     return " ".join(shown)
 
 
-def _help(item: object, settings: bool = False) -> str:
+def _help(item: object) -> str:
     default = getattr(item, "default", None)
-    if settings and default is None and item.name != "corpus":
-        default = getattr(Settings(), item.name, None)
     plain = isinstance(default, (str, int, float)) and not isinstance(default, bool)
     return (getattr(item, "help", None) or "") + (f" (default {default})" if plain else "")
 

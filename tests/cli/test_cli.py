@@ -58,48 +58,6 @@ def test_json_config_and_overwriting(place: Path) -> None:
     assert rondeau(*call, "--overwrite", cwd=place).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["train", "nowhere.txt"], "no file, folder or corpus"),
-        (["train", "empty.txt"], "holds no text"),
-        (["train", "one.txt"], "too few to hold out"),
-        (["train", "short.txt"], "too few for"),
-        (["train", "latin.txt"], "--encoding"),
-        (["train", "binary"], "binary file"),
-        (["train", "text.txt", "--cell", "lsmt"], "did you mean"),
-        (["train", "text.txt", "--hidden", "0"], "hidden is at least 1"),
-        (["train", "text.txt", "--steps", "1", "--epochs", "1"], "give one of"),
-        (["train", "text.txt", "--config", "none.toml"], "cannot be read"),
-        (["train", "text.txt", "--config", "bad.toml"], "no setting 'hiden'"),
-        (["sample", "nowhere"], "there is no run folder"),
-        (["sample", "."], "is missing"),
-        (["sample", "run", "--prompt", "Ω"], "'Ω' at position 0"),
-        (["sample", "run", "--prompt", ""], "prompt is empty"),
-        (["sample", "run", "--temperature", "-1"], "temperature is 0"),
-        (["sample", "run", "--temperature", "nan"], "temperature is 0"),
-        (["sample", "run", "--length", "0"], "at least 1"),
-        (["sample", "run", "--count", "0"], "count is at least 1"),
-        (["evaluate", "run", "greek.txt"], "does not occur"),
-        (["resume", "nowhere"], "there is no run folder"),
-        (["show", "grru"], "did you mean"),
-        (["show", "gru", "--as", "poem"], "text, latex, table or bibtex"),
-    ],
-)
-def test_bad_input_gets_one_line_and_status_2(place: Path, arguments: list[str], message: str) -> None:
-    (place / "empty.txt").write_text("")
-    (place / "one.txt").write_text("a")
-    (place / "short.txt").write_text("ab" * 40)
-    (place / "latin.txt").write_bytes("é".encode("latin-1") * 50)
-    (place / "binary").write_bytes(b"\x7fELF\0\0\0")
-    (place / "bad.toml").write_text("hiden = 3\n")
-    (place / "greek.txt").write_text("ΩΩΩ")
-    done = rondeau(*arguments, cwd=place)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert message in done.stderr and "Traceback" not in done.stderr
-    assert not list(place.glob("runs/*"))
-
-
 def test_temperature_zero_is_greedy(place: Path) -> None:
     calls = [rondeau("sample", "run", "--temperature", "0", "--length", "20", cwd=place).stdout for _ in range(2)]
     assert calls[0] == calls[1]

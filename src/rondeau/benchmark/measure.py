@@ -27,16 +27,23 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Shape:
-    """The size of a run."""
+    """The size of a run; ``others`` are sizes of the cell beside ``input`` and ``hidden``, by name."""
 
     time: int
     batch: int
     input: int
     hidden: int
+    others: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def numbers(self) -> list[int]:
+        """Time, batch, input and hidden."""
+        return [self.time, self.batch, self.input, self.hidden]
 
     def sizes(self, cell: Cell) -> dict[str, int]:
-        """The named sizes of a cell; those other than the input are as large as the hidden state."""
-        return {name: self.input if name == "input" else self.hidden for name in cell.sizes}
+        """The named sizes of a cell; those that are not given are as large as the hidden state."""
+        given = {"input": self.input, **dict(self.others)}
+        return {name: given.get(name, self.hidden) for name in cell.sizes}
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rondeau.cli import chosen, complete
+
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from rondeau.benchmark.measure import Competitor, Shape, Timing, Work
+    from rondeau.ir import Cell
 
 YARDSTICK = "nn.LSTM"
+WIDE = 80  # columns that the whole table takes, with some room
+NOTE = "train: forward and all gradients; ms: the shortest; ratio to the first row's"
 
 
 def command(
-    cell: Annotated[str, typer.Argument(help="A name from `rondeau cells`.")] = "lstm",
+    cell: Annotated[str, typer.Argument(help=chosen.HELP, autocompletion=complete.cells)] = "lstm",
     shape: Annotated[str, typer.Option(help="Time, batch, input and hidden size.")] = "100,32,256,256",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     repeats: Annotated[int, typer.Option(help="Rounds in which all take turns.")] = 10,
@@ -25,6 +32,7 @@ def command(
             " given several times; all that can run the cell if not given."
         ),
     ] = None,
+    size: Annotated[list[str] | None, typer.Option(help=chosen.SIZES, metavar="NAME=NUMBER")] = None,
     json: Annotated[Path | None, typer.Option(help="A file to which the figures are appended as JSON lines.")] = None,
 ) -> None:
     """Time a cell, forward with all gradients and inference, on one backend after another.
@@ -36,28 +44,42 @@ def command(
     import torch
 
     from rondeau.benchmark.measure import assert_equal, interleave, operations, work
-    from rondeau.cells import get
+    from rondeau.cells import lstm
     from rondeau.errors import InputError
     from rondeau.nn import Recurrent
 
-    chosen, size = get(cell), _shape(shape)
+    found = chosen.find(cell)
+    extent = _extent(found, shape, chosen.sizes(size))
     if dtype not in ("float32", "float64"):
         raise InputError(f"--dtype is float32 or float64, not {dtype!r}")
     if repeats < 1:
         raise InputError(f"--repeats is at least 1, not {repeats}")
-    others: dict[str, Any] = {name: size.hidden for name in chosen.sizes if name not in ("input", "hidden")}
-    layer = Recurrent(chosen, size.input, size.hidden, dtype=getattr(torch, dtype), **others)
-    task = work(chosen, layer.params, size)
+    if dtype not in ("float32", "float64"):
+        raise InputError(f"--dtype is float32 or float64, not {dtype!r}")
+    if repeats < 1:
+        raise InputError(f"--repeats is at least 1, not {repeats}")
+    others: dict[str, Any] = {name: value for name, value in extent.sizes(found).items() if name not in ("input", "hidden")}
+    layer = Recurrent(found, extent.input, extent.hidden, dtype=getattr(torch, dtype), **others)
+    task = work(found, layer.params, extent)
     names = _competing(task, against)
     backends = [name for name in names if name != YARDSTICK]
     _write(json, [])  # before the time is spent
     assert_equal([task.first().on(name) for name in backends])
     runs = [*(task.on(name) for name in backends), *([_yardstick(task)] if YARDSTICK in names else [])]
     times = {kind: interleave(_functions(runs, kind), repeats=repeats) for kind in ("train", "infer")}
-    counts = {one.name: operations(get("lstm") if one.name == YARDSTICK else chosen, size) for one in runs}
-    lines = [_line(chosen.name, size, dtype, name, count, times) for name, count in counts.items()]
+    counts = {one.name: operations(lstm() if one.name == YARDSTICK else found, extent) for one in runs}
+    lines = [_line(found.name, extent, dtype, name, count, times) for name, count in counts.items()]
     _write(json, lines)
-    _show(f"{chosen.name}, {dtype}, time {size.time}, batch {size.batch}, input {size.input}, hidden {size.hidden}", lines)
+    _show(_title(found.name, dtype, extent), lines)
+
+
+def _extent(cell: Cell, shape: str, others: dict[str, int]) -> Shape:
+    """The size of the run."""
+    from dataclasses import replace
+
+    extent = _shape(shape)
+    chosen.every_size(cell, extent.input, extent.hidden, others)  # refuses what the cell has not
+    return replace(extent, others=tuple(others.items()))
 
 
 def _shape(text: str) -> Shape:
@@ -69,7 +91,8 @@ def _shape(text: str) -> Shape:
         raise InputError(
             f"--shape is four positive whole numbers, time,batch,input,hidden, such as 100,32,256,256; not {text!r}"
         )
-    return Shape(*map(int, parts))
+    time, batch, input, hidden = map(int, parts)
+    return Shape(time, batch, input, hidden)
 
 
 def _competing(task: Work, against: list[str] | None) -> list[str]:
@@ -107,11 +130,10 @@ def _functions(runs: list[Competitor], kind: str) -> dict[str, Any]:
 
 def _line(cell: str, size: Shape, dtype: str, name: str, count: int, times: dict[str, dict[str, Timing]]) -> dict[str, Any]:
     """The figures of one competitor. All gradients take twice the operations of the forward run."""
-    from dataclasses import astuple
-
     from rondeau.benchmark.measure import circumstances
 
-    line: dict[str, Any] = {"cell": cell, "shape": astuple(size), "dtype": dtype, "on": name}
+    line: dict[str, Any] = {"cell": cell, "shape": size.numbers, "dtype": dtype, "on": name}
+    line |= {"sizes": dict(size.others)} if size.others else {}
     for kind, flops in (("train", 3 * count), ("infer", count)):
         own, base = times[kind][name], next(iter(times[kind].values()))
         line[kind] = {
@@ -132,6 +154,8 @@ def _write(path: Path | None, lines: list[dict[str, Any]]) -> None:
 
     if path is None:
         return
+    if path.is_fifo():
+        raise InputError(f"--json {path} is a FIFO, whose reader would be waited for; choose a file")
     try:
         with path.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
@@ -139,20 +163,41 @@ def _write(path: Path | None, lines: list[dict[str, Any]]) -> None:
         raise InputError(f"--json {path} cannot be written: {error.strerror}; choose another file") from None
 
 
+def _title(cell: str, dtype: str, size: Shape) -> str:
+    named = [*zip(("time", "batch", "input", "hidden"), size.numbers), *size.others]
+    return f"{cell}, {dtype}, " + ", ".join(f"{name} {value}" for name, value in named)
+
+
 def _show(title: str, lines: list[dict[str, Any]]) -> None:
+    """One table; where it is wider than the terminal, one for training and below it one for inference."""
     from rich.console import Console
+
+    console = Console(highlight=False)
+    parts = [("train", "infer")] if console.width >= WIDE else [("train",), ("infer",)]
+    console.print(title, markup=False)
+    for kinds in parts:
+        console.print(_table(kinds, lines))
+    console.print(NOTE, style="dim")
+
+
+def _table(kinds: tuple[str, ...], lines: list[dict[str, Any]]) -> Table:
     from rich.table import Table
 
-    note = "train: forward and all gradients; ms: the shortest; ratio to the first row's"
-    table = Table("", title=title, caption=note, box=None, title_justify="left", caption_justify="left")
-    for head in ("train ms", "median", "ratio", "GFLOP/s", "infer ms", "median", "ratio", "GFLOP/s"):
-        table.add_column(head, justify="right", no_wrap=True)
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    table.add_column("", min_width=max(len(line["on"]) for line in lines))
+    for kind in kinds:
+        for head in (f"{kind} ms", "median", "ratio", "GFLOP/s"):
+            table.add_column(head, justify="right", no_wrap=True)
     for line in lines:
-        table.add_row(line["on"], *_fields(line["train"]), *_fields(line["infer"]))
-    Console().print(table)
+        table.add_row(line["on"], *(field for kind in kinds for field in _fields(line[kind])))
+    return table
 
 
 def _fields(figures: dict[str, float]) -> list[str]:
     speed = figures["gflops"]
-    least, median, ratio = (f"{figures[name]:.2f}" for name in ("least_ms", "median_ms", "ratio"))
+    least, median, ratio = (_short(figures[name]) for name in ("least_ms", "median_ms", "ratio"))
     return [least, median, ratio, f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"]
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < 1000 else f"{value:.0f}"

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from rondeau.cli import bench, cells, evaluate, resume, sample, show, train
-from rondeau.errors import RondeauError
+from rondeau.cli.outcome import Command, ending
 
 app = typer.Typer(
     name="rondeau",
     help="Recurrent networks from their equations: train one on a text, evaluate it, let it write.",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 for part in (train, resume, sample, evaluate, cells, show, bench):
-    app.command(part.__name__.rpartition(".")[2])(part.command)
+    app.command(part.__name__.rpartition(".")[2], cls=Command)(part.command)
 
 
-@app.callback(invoke_without_command=True)
-def options(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+@app.callback()
+def options(
+    ctx: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False
+) -> None:
     """What holds for all commands."""
     if version:
         from importlib.metadata import version as installed
 
         print(installed("rondeau"))
         raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help(), nl=False)
 
 
-def main() -> None:
-    """Runs the command; an error of ours is one line and exit status 2."""
-    try:
-        app()
-    except RondeauError as error:
-        print(f"rondeau: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None
+def main() -> NoReturn:
+    """Runs the command and ends with its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter still shows the others
+    if "_RONDEAU_COMPLETE" in os.environ:
+        app(prog_name="rondeau")  # what the shell asks when the tab key is pressed
+    raise SystemExit(ending(_run, sys.argv[1:]))
+
+
+def _run() -> None:
+    command = typer.main.get_command(app)
+    with command.make_context("rondeau", sys.argv[1:]) as context:
+        command.invoke(context)

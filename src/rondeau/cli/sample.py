@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from rondeau.cli import complete
+from rondeau.cli.outcome import about
+
 
 def command(
-    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    run: Annotated[Path, typer.Argument(help="The run folder.", autocompletion=complete.runs)],
     prompt: Annotated[str | None, typer.Option(help="What the text begins with; a new line if not given.")] = None,
     length: Annotated[int, typer.Option(help="Tokens to write.")] = 500,
     temperature: Annotated[float, typer.Option(help="Below 1: safer; above: bolder; 0: always the most likely.")] = 0.8,
@@ -33,12 +36,13 @@ def command(
     if count < 1:
         raise InputError(f"count is at least 1, not {count}")
     if prompt == "":
-        raise InputError("the prompt is empty; leave --prompt out to begin on a new line")
+        raise InputError("--prompt is empty; leave it out to begin on a new line")
     made = load(run)
     opening = (prompt or "").replace("\\n", "\n")
-    tokens = made.tokenizer.encode(opening) if opening else beginning(made.tokenizer)
+    with about("--prompt"):
+        tokens = made.tokenizer.encode(opening) if opening else beginning(made.tokenizer)
     source = torch.Generator()
-    source.manual_seed(seed) if seed is not None else source.seed()
+    source.manual_seed(seed % 2**64) if seed is not None else source.seed()
     for number in range(count):
         written = generate(made.model, tokens, length, temperature=temperature, top_k=top_k, top_p=top_p, generator=source)
         print(opening, end="", flush=True)

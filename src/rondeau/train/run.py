@@ -13,10 +13,11 @@ from torch import Tensor
 
 from rondeau.cells import get
 from rondeau.data import Text, Tokenizer, hold_out, load_text, tokenizer
-from rondeau.errors import RunError, RunWarning
+from rondeau.errors import InputError, RunError, RunWarning
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel, parameter_count
 from rondeau.train import record, state
+from rondeau.train.files import memory
 from rondeau.train.folder import Checkpoint, RunFolder
 from rondeau.train.loop import Training, put_weights
 from rondeau.train.manifest import Facts, Fingerprint
@@ -25,6 +26,7 @@ from rondeau.train.settings import Settings
 from rondeau.train.tensors import TensorFile
 
 READ_AGAIN = 1 << 26  # bytes of licences and the like that a corpus may have beside 64 a token
+IN_TRAINING = 4  # numbers for each parameter: itself, its gradient, and two averages of the optimizer
 
 
 @dataclass
@@ -133,7 +135,10 @@ def start(
     train, held = hold_out(words.encode(corpus.text), settings.held_out)
     _use_threads(settings.threads)
     torch.manual_seed(settings.seed % 2**64)
+    _check_memory(settings, chosen, words)
     model = _model(settings, chosen, words)
+    if settings.backend != "auto":
+        _try(model, train)
     training = Training(model, train, held, settings)
     facts = Facts(torch=torch.__version__, threads=torch.get_num_threads(), corpus=_fingerprint(train, held))
     run = Run(model, words, settings, chosen, training, None, train, held, facts)
@@ -298,6 +303,27 @@ def _model(settings: Settings, cell: Cell, words: Tokenizer) -> LanguageModel:
         backend=settings.backend,
         sizes=settings.sizes,
     )
+
+
+def _check_memory(settings: Settings, cell: Cell, words: Tokenizer) -> None:
+    """Refuses a model that cannot be learned here, before the system ends the process for it."""
+    s = settings
+    numel = parameter_count(
+        words.size, cell, hidden=s.hidden, layers=s.layers, embedding=s.embedding, tied=s.tied, sizes=s.sizes
+    )
+    needed, there = 4 * IN_TRAINING * numel, memory()
+    if there is not None and needed > there:
+        raise InputError(
+            f"{s.layers} x {s.hidden} units of {cell.name} are {numel:,} parameters and take {needed / 1e9:,.0f} GB to learn; "
+            f"this machine has {there / 1e9:,.0f} GB; choose smaller sizes"
+        )
+
+
+def _try(model: LanguageModel, tokens: Tensor) -> None:
+    """Runs two steps, so that a backend that cannot do it says so before there is a folder."""
+    with torch.no_grad():
+        model.eval()(tokens[None, :2])
+    model.train()
 
 
 def _use_threads(count: int | None) -> None:

@@ -85,9 +85,9 @@ class Settings:
         return self if ends else replace(self, minutes=3.0)
 
     def to_toml(self) -> str:
-        """The settings as TOML; what is None is left out."""
+        """The settings as TOML; what is None or empty is left out."""
         given = [(item.name, getattr(self, item.name)) for item in fields(self)]
-        return "".join(f"{name} = {_toml(value)}\n" for name, value in given if value is not None)
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in given if value not in (None, {}))
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> Settings:
@@ -119,7 +119,7 @@ class Settings:
 
 LARGEST = 1 << 50
 THREADS = max(64, 4 * (os.cpu_count() or 1))
-_MOST: dict[str, int] = {"seed": 1 << 1024, "threads": THREADS, "learning_rate": 1 << 120}
+_MOST: dict[str, int] = {"seed": 1 << 1024, "layers": 10_000, "threads": THREADS, "learning_rate": 1 << 120}
 _BOUNDS: dict[str, tuple[float, bool]] = {
     "hidden": (1, True), "layers": (1, True), "embedding": (0, True), "dropout": (0, True), "window": (1, True),
     "batch": (1, True), "minutes": (0, False), "epochs": (0, False), "steps": (1, True), "learning_rate": (0, False),
