@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -12,8 +13,16 @@ from torch import Tensor
 from rondeau.engine import reference
 from rondeau.engine.problem import Problem
 from rondeau.engine.program import Kept, Program, program_of
+from rondeau.engine.schedule import REDUCTIONS
 from rondeau.engine.transforms import transforming
 from rondeau.engine.twice import batched, by_reference, with_tensors
+from rondeau.ir.cell import Cell
+from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.rewrite import primitive
+
+LARGEST, DEEPEST, MOST_SUMS = 3000, 400, 50
+"""The operations of a step for which a kernel is built, which takes time for each; how many of them may wait for one another;
+and the sums and largest values over the features, each of which is a pass of its own."""
 
 
 def refusal(problem: Problem) -> str | None:
@@ -24,7 +33,22 @@ def refusal(problem: Problem) -> str | None:
         return f"kernels are for float32 and float64, not {problem.x.dtype}"
     if not problem.batch or not problem.time or not all(problem.sizes.values()):
         return "there is nothing to compile for empty sequences"
-    return transforming(problem.tensors)
+    return _too_large(problem.cell) or transforming(problem.tensors)
+
+
+@lru_cache(maxsize=1024)
+def _too_large(cell: Cell) -> str | None:
+    """Why the equations are too many for a kernel, or None."""
+    program = primitive(cell.roots)
+    depths: dict[Expr, int] = {}
+    for expr in postorder([program[root] for root in cell.roots]):
+        depths[expr] = 1 + max((depths[arg] for arg in expr.args), default=0)
+    depth = max(depths.values(), default=0)
+    sums = sum(expr.op in REDUCTIONS for expr in depths)
+    if len(depths) <= LARGEST and depth <= DEEPEST and sums <= MOST_SUMS:
+        return None
+    found = f"{len(depths):,} operations, {depth:,} after one another, {sums} over the features"
+    return f"a step has {found}; a kernel takes {LARGEST:,}, {DEEPEST:,} and {MOST_SUMS}"
 
 
 def run(problem: Problem) -> reference.Result:

@@ -47,9 +47,9 @@ class Expr(Refusals):
         return self
 
     def __repr__(self) -> str:
-        from rondeau.ir.text import spell
+        from rondeau.ir.text import brief
 
-        return spell(self)
+        return brief(self)
 
     @classmethod
     def _vocabulary(cls) -> tuple[str, ...]:

@@ -37,8 +37,7 @@ def latex(cell: Cell) -> str:
     for equation in cell.equations:
         if equation.name in auxiliary:
             continue
-        others = {expr: name for expr, name in names.items() if expr is not equation.expr}
-        lines.append(f"{names[equation.expr]} &= {_spell(equation.expr, others)[0]}")
+        lines.append(f"{names[equation.expr]} &= {_spell(equation.expr, names, whole=True)[0]}")
     for state, expr in own:
         if names.get(expr) != symbol(state.name, "t"):
             lines.append(f"{symbol(state.name, 't')} &= {_spell(expr, names)[0]}")
@@ -83,8 +82,8 @@ def _before(state: State) -> str:
     return symbol(name, f"t-{lag}")
 
 
-def _spell(expr: Expr, names: Mapping[Expr, str]) -> tuple[str, int]:
-    if expr in names:
+def _spell(expr: Expr, names: Mapping[Expr, str], whole: bool = False) -> tuple[str, int]:
+    if expr in names and not whole:
         return names[expr], ATOM
     if expr.op in ("vector", "matrix"):
         return symbol(expr.attrs[0], *(part for part in expr.attrs[1:2] for part in part.split("_"))), ATOM

@@ -52,11 +52,10 @@ def from_json(text: str) -> Cell:
     if version is not True and version != FORMAT:
         raise CellError(f"this cell has the format {str(version)[:20]}, but this version reads format {FORMAT}; update rondeau")
     cell = verify(_cell(fields(body, "the cell", NAMES)))
-    written = _body(cell)
+    written = json.loads(to_json(cell))
     for part in NAMES:
-        if _same_text(body[part], written[part]):
-            continue
-        damaged(part, body[part], "what a cell of these equations has there")
+        if not _same_text(body[part], written[part]):
+            damaged(part, body[part], "what a cell of these equations has there")
     return cell
 
 

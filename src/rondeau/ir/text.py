@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import State
-from rondeau.ir.expressions import Expr
+from rondeau.ir.expressions import Expr, postorder
 from rondeau.ir.ops import OPS, Op
 
 ATOM, PART, COMPARISON = 9, 8, 1
+BRIEF = 30
+"""The operations of a part from which on a message leaves it out."""
 
 
 def spell(expr: Expr, names: Mapping[Expr, str] | None = None) -> str:
@@ -21,7 +23,16 @@ def spell(expr: Expr, names: Mapping[Expr, str] | None = None) -> str:
         >>> spell(h * (1 - h))
         'h[t-1] * (1 - h[t-1])'
     """
-    return _spell(expr, names or {}, top=True)[0]
+    return _spell(expr, names or {})[0]
+
+
+def brief(expr: Expr) -> str:
+    """One expression as a line of bounded length, for messages: what is long in it is left out."""
+    lengths: dict[Expr, int] = {}
+    for part in postorder([expr]):
+        lengths[part] = min(1 + sum(lengths[arg] for arg in part.args), BRIEF)
+    line = spell(expr, {part: "..." for part in lengths if lengths[part] >= BRIEF and part is not expr})
+    return line if len(line) <= 8 * BRIEF else f"{line[: 4 * BRIEF]} ... {line[-2 * BRIEF :]}"
 
 
 def equations(cell: Cell) -> str:
@@ -39,12 +50,11 @@ def equation_lines(cell: Cell) -> list[tuple[str, str]]:
     auxiliary = {state.name for state in cell.states if state.role != "state"}
     lines = []
     for equation in cell.equations:
-        others = {expr: name for expr, name in names.items() if expr is not equation.expr}
         if equation.name not in auxiliary:
-            lines.append((names[equation.expr], _spell(equation.expr, others, top=True)[0]))
+            lines.append((names[equation.expr], _spell(equation.expr, names, whole=True)[0]))
     for state, expr in own:
         if names.get(expr) != f"{state.name}[t]":
-            lines.append((f"{state.name}[t]", _spell(expr, names, top=True)[0]))
+            lines.append((f"{state.name}[t]", _spell(expr, names)[0]))
     return lines
 
 
@@ -56,8 +66,9 @@ def before(state: State) -> str:
     return "t" if state.role == "time" else f"{state.name}[t-1]"
 
 
-def _spell(expr: Expr, names: Mapping[Expr, str], top: bool = False) -> tuple[str, int]:
-    if expr in names:
+def _spell(expr: Expr, names: Mapping[Expr, str], whole: bool = False) -> tuple[str, int]:
+    """An expression as text, and how strongly that binds; the ``whole`` of it even where it has a name."""
+    if expr in names and not whole:
         return names[expr], ATOM
     leaf = _leaf(expr)
     if leaf is not None:

@@ -18,7 +18,7 @@ from rondeau.ir.expressions import Expr, node, postorder
 from rondeau.ir.initial import glorot, initial, orthogonal, zeros
 from rondeau.ir.ops import LEAVES
 from rondeau.ir.refusals import Refusals
-from rondeau.ir.rewrite import substitute
+from rondeau.ir.rewrite import rewrite
 from rondeau.ir.source import Source
 from rondeau.ir.verify import verify
 from rondeau.ir.widths import ONE, Width
@@ -220,7 +220,7 @@ def _trace(function: Callable[..., Any], name: str, source: Source, line: list[i
     line.clear()
     output, following = results[0], list(results[len(results) - len(states) :])
     states, following, mapping = _auxiliary([output, *following, *(expr for _, expr in bound)], states, following)
-    place = {expr: substitute(expr, mapping) for expr in {output, *following, *(expr for _, expr in bound)}}
+    place = rewrite([output, *following, *(expr for _, expr in bound)], mapping.get)
     following, output = [place[expr] for expr in following], place[output]
     equations = _equations([(n, place[expr]) for n, expr in bound], states, following, output)
     doc = inspect.getdoc(function) or ""
@@ -354,7 +354,8 @@ def _equations(bound: list[tuple[str, Expr]], states: list[State], following: li
         own = next((name for name in candidates if reserved.get(name) is expr), None)
         name = own or candidates[0]
         if not own and (name in taken or last[name] is not expr):
-            name = next(f"{name}_{i}" for i in range(1, len(names) + 2) if f"{name}_{i}" not in taken | last.keys())
+            numbered = (f"{name}_{i}" for i in range(1, len(names) + 2))
+            name = next(other for other in numbered if other not in taken and other not in last)
         taken.add(name)
         chosen[expr] = name
     live = set(postorder([output, *following]))
