@@ -90,6 +90,19 @@ def test_errors_are_of_pytorchs_kinds(kind: str) -> None:
             ours(*call)
 
 
+@pytest.mark.parametrize("differentiated", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_sequence_is_refused_as_in_pytorch(kind: str, differentiated: bool) -> None:
+    """Their way, so that no model behaves otherwise after the swap; `Recurrent` takes one, as its law of chunks asks."""
+    with torch.set_grad_enabled(differentiated):
+        for shape in ((0, 2, 3), (0, 3)):
+            with pytest.raises(RuntimeError, match="Expected sequence length to be larger than 0 in RNN"):
+                getattr(nn, kind)(3, 4)(torch.zeros(shape))
+        assert getattr(nn, kind)(3, 4)(torch.zeros(5, 0, 3))[0].shape == (5, 0, 4)
+    y, (h, *_) = nn.Recurrent(kind.lower().replace("rnn", "elman"), 3, 4)(torch.zeros(2, 0, 3))
+    assert y.shape == (2, 0, 4) and not h.any()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_single_steps_agree(kind: str) -> None:
     torch.manual_seed(1)

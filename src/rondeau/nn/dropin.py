@@ -126,6 +126,10 @@ class _DropIn(_Swapped, nn.RNNBase):
         x = input if self.batch_first else input.transpose(0, 1)
         state = self._given(hx, x, batched)
         self._check(input, state)
+        if not x.shape[1]:
+            raise RuntimeError(
+                f"{self._get_name()}: Expected sequence length to be larger than 0 in RNN; nn.Recurrent takes empty sequences"
+            )
         y, last = self._layers(x, state, None)
         y = y if self.batch_first else y.transpose(0, 1).contiguous()
         if batched:
