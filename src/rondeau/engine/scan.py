@@ -142,7 +142,8 @@ def step(
         raise InputError(
             f"x of a step has the shape (batch, input), not {tuple(getattr(x, 'shape', ()))}; use scan for sequences"
         )
-    context, masks = _one_step(cell, context), _one_step(cell, masks)
+    if context is not None or masks:
+        context, masks = _one_step(cell, context), _one_step(cell, masks)
     y, *rest = scan(cell, params, x.unsqueeze(1), state, context=context, masks=masks, trace=trace, backend=backend)
     if trace:
         rest[1] = {name: value.squeeze(1) for name, value in rest[1].items()}
