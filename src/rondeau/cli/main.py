@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -41,9 +42,15 @@ def main() -> NoReturn:
     """Runs the command and ends with its exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter still shows the others
+    warnings.formatwarning = _one_line
     if "_RONDEAU_COMPLETE" in os.environ:
         app(prog_name="rondeau")  # what the shell asks when the tab key is pressed
     raise SystemExit(ending(_run, sys.argv[1:]))
+
+
+def _one_line(message: Warning | str, *_: object, **__: object) -> str:
+    """A warning as whoever runs the command should see it: not where in the code it arose."""
+    return f"rondeau: {str(message).splitlines()[0]}\n"
 
 
 def _run() -> None:

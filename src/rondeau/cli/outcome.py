@@ -49,14 +49,15 @@ def ending(work: Callable[[], object], arguments: Sequence[str]) -> int:
         arguments: those of the command line, to quote from.
     """
     try:
-        status = _status(work)
-        _flush()
-        return status
+        return _status(work)
     except (KeyboardInterrupt, typer.Abort):
         return _say("stopped", INTERRUPTED)
     except BrokenPipeError:  # whoever read the output has seen enough
-        _silence()
-        return 0
+        return _silent(0)
+    except SystemExit as end:  # rich's word for the same
+        if isinstance(end.__context__, BrokenPipeError):
+            return _silent(0)
+        raise
     except _Usage as error:
         return _say(_usage(error, arguments), WRONG, known=True)
     except RondeauError as error:
@@ -68,22 +69,26 @@ def ending(work: Callable[[], object], arguments: Sequence[str]) -> int:
 
 
 def _status(work: Callable[[], object]) -> int:
+    status = 0
     try:
         work()
     except typer.Exit as end:
-        return end.exit_code
-    return 0
+        status = end.exit_code
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        if not status:
+            raise
+        return _silent(status)
+    return status
 
 
-def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
-def _silence() -> None:
-    """Nothing more can be written; without this Python would try once more at its end, and complain."""
+def _silent(status: int) -> int:
+    """The status, when nothing more can be written; without this Python would try once more at its end, and complain."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
 
 
 def _say(message: str, status: int, known: bool = False) -> int:
@@ -93,8 +98,11 @@ def _say(message: str, status: int, known: bool = False) -> int:
     if sys.stderr is not None:
         with suppress(OSError):
             print(line if known else f"rondeau: {line}", file=sys.stderr, flush=True)
-    with suppress(OSError):
-        _flush()
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        return _silent(status)
     return status
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import typer
@@ -21,23 +21,23 @@ from rondeau.train import Run, bits, evaluate
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
 SAMPLE_CHARACTERS = 160
+T = TypeVar("T")
+CLOSED = 13  # the number of SIGPIPE, which not every system has
 
 
 def watch(run: Run, as_json: bool, baselines: bool) -> None:
-    """Trains ``run`` to its end under the eyes of whoever started it; Ctrl-C and SIGTERM save and end.
+    """Trains ``run`` to its end under the eyes of whoever started it; Ctrl-C, SIGTERM and a closed output save and end.
 
     Raises:
         typer.Exit: it was stopped; the status is 128 and the number of the signal, 130 for Ctrl-C.
     """
     console = Console(highlight=False)
     show = _lines() if as_json else _bar(run, console) if console.is_terminal else _plain(run)
-    if not as_json:
-        _introduce(run)
     assert run.training is not None and run.folder is not None
-    if run.training.finished and not as_json:
-        print(f"this run has ended, at step {run.training.progress.step}; nothing is added to it", flush=True)
     with _interruptible(run) as signals, show as tell:
-        run.fit(tell)
+        if not as_json:
+            _while_heard(run, _introduce, signals)(run)
+        run.fit(_while_heard(run, tell, signals))
     if not run.training.finished:
         print(f"stopped and saved; go on with: rondeau resume {run.folder.path}", file=sys.stderr)
         raise typer.Exit(128 + signals[0] if signals else 1)
@@ -51,9 +51,12 @@ def watch(run: Run, as_json: bool, baselines: bool) -> None:
 def _introduce(run: Run) -> None:
     count = sum(parameter.numel() for parameter in run.model.parameters())
     s = run.settings
-    assert run.train is not None and run.held is not None
-    print(f"{run.cell.name}, {s.layers} x {s.hidden}, {count:,} parameters, {run.tokenizer.size} {s.tokenizer}")
-    print(f"learning {len(run.train):,} tokens of {s.corpus}, holding out the last {len(run.held):,}", flush=True)
+    assert run.training is not None and run.train is not None and run.held is not None
+    what = f"{run.cell.name}, {s.layers} x {s.hidden}, {count:,} parameters, {run.tokenizer.size} {s.tokenizer}"
+    text = f"learning {len(run.train):,} tokens of {s.corpus}, holding out the last {len(run.held):,}"
+    print(f"{what}\n{text}", flush=True)
+    if run.training.finished:
+        print(f"this run has ended, at step {run.training.progress.step}; nothing is added to it", flush=True)
 
 
 @contextmanager
@@ -77,6 +80,22 @@ def _interruptible(run: Run) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _while_heard(run: Run, tell: Callable[[T], None], signals: list[int]) -> Callable[[T], None]:
+    """``tell``, or where nothing more can be written, a stop after the step at hand, as by a signal."""
+
+    def heard(what: T) -> None:
+        assert run.training is not None
+        try:
+            tell(what)
+        except OSError as error:
+            signals.append(CLOSED)
+            run.training.stopping = True
+            if not isinstance(error, BrokenPipeError):
+                print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
+
+    return heard
 
 
 @contextmanager
