@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from rondeau.engine.problem import pose
@@ -46,7 +45,7 @@ def explain(cell: Cell, x: Tensor, params: Mapping[str, Tensor] | None = None, *
     """
     if params is None:
         sizes = dict.fromkeys(cell.sizes, 64) | dict.fromkeys(cell.input.width.names, x.shape[-1])
-        params = {item.name: torch.zeros(item.shape(sizes), dtype=x.dtype, device=x.device) for item in cell.parameters}
+        params = {item.name: x.new_zeros(1).expand(item.shape(sizes)) for item in cell.parameters}
     problem = pose(cell, params, x, **options)
     reasons = {backend.name: backend.refusal(problem) for backend in BACKENDS}
     return Explanation(choose(problem).name, {name: reason for name, reason in reasons.items() if reason is not None})

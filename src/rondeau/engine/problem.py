@@ -17,6 +17,8 @@ from rondeau.ir.declarations import Input
 from rondeau.ir.fit import fit
 from rondeau.ir.widths import Width
 
+MOST = 1 << 40  # numbers of one value at all steps; more than any machine's memory, and far from the end of 64 bits
+
 States = tuple[Tensor, ...]
 Extras = Mapping[str, Tensor]
 Sizes = tuple[Mapping[str, int], "str | None"]
@@ -83,7 +85,8 @@ def pose(
         )
     given = _states(cell, state)
     sizes, fault = _sizes(cell, params, x, given, extras)
-    full = given or tuple(x.new_zeros(x.shape[0], item.width.bind(sizes)) for item in cell.states)
+    _check_room(cell, sizes, x)
+    full = given or tuple(_zeros(x, item.width.bind(sizes), fault is None) for item in cell.states)
     problem = Problem(
         cell,
         sizes,
@@ -102,6 +105,11 @@ def pose(
     return problem
 
 
+def _zeros(x: Tensor, width: int, sound: bool) -> Tensor:
+    """An initial state; one that only its shape will be asked of takes no memory."""
+    return x.new_zeros(x.shape[0], width) if sound else x.new_zeros(1).expand(x.shape[0], width)
+
+
 def _check_x(x: Tensor) -> None:
     if not isinstance(x, Tensor):
         raise InputError(f"x is a tensor (batch, time, input), not {type(x).__name__}")
@@ -111,6 +119,19 @@ def _check_x(x: Tensor) -> None:
         )
     if not x.is_floating_point():
         raise InputError(f"x holds real numbers, not {x.dtype}; convert it, or embed it first when it holds tokens")
+
+
+def _check_room(cell: Cell, sizes: Mapping[str, int], x: Tensor) -> None:
+    """Before anything is allocated."""
+    if any(isinstance(size, torch.SymInt) for size in x.shape):
+        return
+    widest = max(width.bind(sizes) for width in (cell.input.width, *(item.width for item in cell.states)))
+    count = x.shape[0] * max(x.shape[1], 1) * widest
+    if count > MOST:
+        raise InputError(
+            f"{x.shape[0]:,} sequences of {x.shape[1]:,} steps with {widest:,} features are {count:,} numbers, "
+            f"of which a run takes at most {MOST:,}; run shorter pieces, and hand the state on"
+        )
 
 
 def _contexts(cell: Cell, context: Tensor | Extras | None) -> dict[str, Tensor]:
@@ -220,6 +241,8 @@ def _lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None
     if lengths is None:
         return None
     value = torch.as_tensor(lengths)
+    if not value.numel() and not isinstance(lengths, Tensor):
+        value = value.to(torch.int64)  # an empty list has no type
     if value.dim() != 1 or len(value) != x.shape[0] or value.is_floating_point() or value.dtype == torch.bool:
         raise InputError(
             f"lengths holds one whole number per sequence ({x.shape[0]}), got {value.dtype} of shape {tuple(value.shape)}"

@@ -248,24 +248,21 @@ class _Builder:
         loads: dict[Expr, Place] = {}
         order: dict[Expr, None] = {}
         accumulators: dict[Expr, None] = {}
-
-        def visit(expr: Expr) -> None:
+        stack = [(store.expr, False) for store in reversed(stores)] + [(store.expr.args[0], False) for store in reversed(sums)]
+        while stack:
+            expr, ready = stack.pop()
             if expr in order or expr in loads or expr in accumulators or expr.op == "constant":
-                return
-            place = self._readable(expr, phase, width, bool(sums))
-            if place is not None:
+                continue
+            place = None if ready else self._readable(expr, phase, width, bool(sums))
+            if ready:
+                order[expr] = None
+            elif place is not None:
                 loads[expr] = place
             elif expr.op == "products":
                 accumulators[expr] = None
             else:
-                for arg in expr.args:
-                    visit(arg)
-                order[expr] = None
-
-        for store in sums:
-            visit(store.expr.args[0])
-        for store in stores:
-            visit(store.expr)
+                stack.append((expr, True))
+                stack += [(arg, False) for arg in reversed(expr.args)]
         groups = self._groups(list(accumulators), tile)
         return Block(phase, width, groups, tuple(loads.items()), tuple(order), tuple(stores), tuple(sums))
 

@@ -53,7 +53,7 @@ class Stepper:
         self._run = program_of(problem).prepare(problem, rows)
         self._rows, call = rows, self._run.call
         levels = program_of(problem).layout.rows
-        size = table.element_size()
+        size, self._entries = table.element_size(), len(table)
         self._moving = [
             (HEADER + i, call.words[HEADER + i], levels[name][1] * size)
             for i, name in enumerate(call.code.buffers)
@@ -65,7 +65,13 @@ class Stepper:
         self._output = self._run.results[0][0].numpy()
 
     def step(self, entry: int) -> np.ndarray:
-        """The output after reading an entry, (width,): always the same array, with new numbers."""
+        """The output after reading an entry, (width,): always the same array, with new numbers.
+
+        Raises:
+            InputError: the table has no such entry.
+        """
+        if not 0 <= entry < self._entries:
+            raise InputError(f"the table has the entries 0 to {self._entries - 1}, not {entry!r}")
         for at, first, row in self._moving:
             self._words[at] = first + entry * row
         self._go(self._address, 0, 0, 1)
