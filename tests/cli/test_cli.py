@@ -81,6 +81,14 @@ def test_a_signal_saves_and_says_how_to_go_on(place: Path, number: int, options:
     assert json.loads((place / folder / "manifest.json").read_text())["step"] > 0
 
 
+def test_a_damaged_record_is_one_line(place: Path) -> None:
+    assert rondeau("train", "text.txt", *QUICK, "--run", "damaged", "--no-baselines", cwd=place).returncode == 0
+    (place / "damaged" / "metrics.jsonl").write_text("oops\n")
+    done = rondeau("resume", "damaged", "--no-baselines", cwd=place)
+    assert done.returncode == 0 and done.stderr.count("\n") == 1 and done.stderr.startswith("rondeau: damaged/metrics.jsonl is")
+    assert "this run has ended, at step 8; nothing is added to it" in done.stdout
+
+
 def test_cells_and_show(place: Path) -> None:
     listed = rondeau("cells", cwd=place).stdout
     assert "peephole_lstm" in listed and "Gers" in listed

@@ -47,6 +47,18 @@ def cut(folder: Path, after: int = 5, **changed: Any) -> Run:
     return run
 
 
+def stopped(folder: Path, after: int, **changed: Any) -> Run:
+    """A run that was asked to stop after some steps, as by Ctrl-C."""
+    run = start(tiny(**changed), TEXT, folder=folder)
+    training = run.training
+    assert training is not None
+
+    def tell(row: dict[str, Any]) -> None:
+        training.stopping = row["step"] >= after
+
+    return run.fit(tell)
+
+
 def old(name: str, place: Path) -> Path:
     """A copy of a run that version 0.1.0 of before the format 2 made: ``cut`` after 5 of 12 steps, or ``whole``."""
     return Path(shutil.copytree(OLD / name, place / name))

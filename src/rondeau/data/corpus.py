@@ -63,7 +63,7 @@ def load_text(source: str | Path, encoding: str = "utf-8", most: int | None = No
     if source in NAMES and not _found(Path(source)):
         return _joined(_bounded(NAMES[source](), most), source, "utf-8", skip_binary=False)
     path = Path(source).expanduser()
-    if path.is_dir():
+    if _found(path) and path.is_dir():
         items = (item for item in path.rglob("*") if item.is_file() and not _hidden(item, path))
         return _joined(sorted(_bounded(items, most)), source, encoding, skip_binary=True)
     if _found(path):

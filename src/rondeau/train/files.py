@@ -51,9 +51,15 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> int:
     try:
         _plain(path, os.fstat(handle))
     except RunError:
-        os.close(handle)
+        close(handle)
         raise
     return handle
+
+
+def close(handle: int) -> None:
+    """Closes a file of which nothing more is wanted, so that a failure means nothing."""
+    with suppress(OSError):
+        os.close(handle)
 
 
 def _plain(path: Path, status: os.stat_result) -> None:
@@ -81,7 +87,7 @@ def read_plain(path: Path, most: int) -> bytes:
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}; restore it from a copy") from error
     finally:
-        os.close(handle)
+        close(handle)
 
 
 def write(path: Path, data: bytes) -> None:

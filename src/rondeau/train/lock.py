@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rondeau.errors import RunError
-from rondeau.train.files import open_plain, os_errors, write_all
+from rondeau.train.files import close, open_plain, os_errors, write_all
 
 if sys.platform == "win32":
     import msvcrt
@@ -50,7 +50,7 @@ class Lock:
                 os.ftruncate(handle, 0)
                 write_all(handle, f"process {os.getpid()} on {socket.gethostname()[:100]}\n".encode())
             except BaseException:
-                os.close(handle)
+                close(handle)
                 raise
         self._handle = handle
 
@@ -75,7 +75,7 @@ class Lock:
             handle, self._handle = self._handle, None
             with suppress(OSError):
                 os.ftruncate(handle, 0)
-            os.close(handle)
+            close(handle)
 
     def __del__(self) -> None:
         self.release()

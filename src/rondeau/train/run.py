@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rondeau.cells import get
 from rondeau.data import Text, Tokenizer, hold_out, load_text, tokenizer
-from rondeau.errors import InputError, RunError, RunWarning
+from rondeau.errors import DataError, InputError, RunError, RunWarning
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel, parameter_count
 from rondeau.train import record, state
@@ -192,7 +192,10 @@ def _resumed(place: RunFolder, corpus: Text | str | Path | None, more: dict[str,
     found = place.read(("model", "state"))
     run = _loaded(place, found)
     text = _corpus(run, corpus)
-    run.train, run.held = hold_out(run.tokenizer.encode(text.text), run.settings.held_out)
+    try:
+        run.train, run.held = hold_out(run.tokenizer.encode(text.text), run.settings.held_out)
+    except DataError as error:
+        raise RunError(f"{text.name} is not the text that this run learned: {error}") from error
     _same(run, text)
     _use_threads(run.facts.threads or run.settings.threads)
     run.facts = replace(run.facts, threads=torch.get_num_threads())

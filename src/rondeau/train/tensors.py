@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from rondeau.errors import RunError
-from rondeau.train.files import open_plain
+from rondeau.train.files import close, memory, open_plain
 
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
@@ -66,6 +66,9 @@ class TensorFile:
         """
         if set(digests) != set(self.entries):
             raise RunError(f"{self.path} holds other tensors than its manifest says; restore it from a copy")
+        size, there = sum(entry.stop - entry.start for entry in self.entries.values()), memory()
+        if there is not None and size > there:
+            raise RunError(f"{self.path} takes {size / 1e9:,.0f} GB, this machine has {there / 1e9:,.0f}; use a larger one")
         tensors = {name: self._tensor(entry) for name, entry in self.entries.items()}
         for name, tensor in tensors.items():
             if digest(tensor) != digests[name]:
@@ -86,7 +89,7 @@ class TensorFile:
     def close(self) -> None:
         """Closes the file."""
         if self._handle is not None:
-            os.close(self._handle)
+            close(self._handle)
             self._handle = None
 
     def __del__(self) -> None:
