@@ -253,4 +253,4 @@ def test_what_is_no_file_is_refused_as_a_corpus(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
 def test_a_survey_of_damaged_folders() -> None:
     counts, bad = hostile_runs.survey(60, begin=1_000_000)
-    assert not bad and sum(counts.values()) == 60 and counts["refused"] > 20 and counts["same"]
+    assert not bad and sum(counts.values()) == 60 and counts["refused"] > 20 and counts["same"] + counts["warned"]
