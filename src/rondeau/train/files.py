@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,11 @@ def os_errors(what: Path, kept: str = INTACT) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"{what} cannot be written: {error.strerror or error}; {kept}") from error
+
+
+def exists(path: Path) -> bool:
+    """Whether anything has this name, a link to nowhere too."""
+    return os.path.lexists(path)
 
 
 def is_folder(path: Path) -> bool:
@@ -100,12 +106,22 @@ def write(path: Path, data: bytes) -> None:
     with os_errors(path):
         try:
             _write_new(temporary, data)
-            os.replace(temporary, path)
+            _replace(temporary, path)
         except OSError:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
         flush_folder(path.parent)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Renames; on Windows again for half a second, since nobody may be reading the target there."""
+    for _ in range(50 if os.name == "nt" else 0):
+        with suppress(PermissionError):
+            os.replace(source, target)
+            return
+        time.sleep(0.01)
+    os.replace(source, target)
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -13,45 +13,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from rondeau.errors import RunError
 from rondeau.train import record
-from rondeau.train.files import flush_folder, is_folder, os_errors, read_plain, write
+from rondeau.train.checkpoint import MANIFEST, PENDING, STAGING, Checkpoint, newest, read
+from rondeau.train.files import exists, flush_folder, is_folder, os_errors, write
 from rondeau.train.lock import NAME as LOCK
 from rondeau.train.lock import Lock
-from rondeau.train.manifest import LONGEST, OLD, PARTS, TEXTS, Facts, Manifest, sha256
 from rondeau.train.manifest import NAME as PART
-from rondeau.train.tensors import TensorFile, digest, packed
+from rondeau.train.manifest import OLD, PARTS, TEXTS, Facts, Manifest, sha256
+from rondeau.train.tensors import digest, packed
 
-MANIFEST, STAGING, PENDING = "manifest.json", ".staging", "pending"
 OLD_PARTS = tuple(f"{part}.safetensors" for part in PARTS)
-ATTEMPTS = 50
 _TEMPORARY = re.compile(r"\.[A-Za-z0-9.-]+\.\d+\.tmp\Z")
 _WHOLE = "the run in it is whole, and the next command goes on with it"
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One read of a run folder; all in it belongs together."""
-
-    manifest: Manifest
-    texts: Mapping[str, str]
-    parts: Mapping[str, TensorFile]
-
-    def tensors(self, part: str) -> dict[str, Tensor]:
-        """The tensors of ``model`` or ``state``, each held against its hash.
-
-        Raises:
-            RunError: the file is cut off, or a tensor differs from what was written.
-        """
-        return self.parts[part].load(self.manifest.sha256[part])
 
 
 class RunFolder:
@@ -77,7 +57,7 @@ class RunFolder:
                 return
             names = os.listdir(place) if place.is_dir() else None
         rest = None if names is None else [name for name in names if name != LOCK and not _TEMPORARY.match(name)]
-        if rest is not None and (not rest or (rest == [STAGING] and not _exists(place / STAGING / MANIFEST))):
+        if rest is not None and (not rest or (rest == [STAGING] and not exists(place / STAGING / MANIFEST))):
             return
         if not overwrite:
             raise RunError(f"{place} exists already; give another --run, or --overwrite to replace it")
@@ -133,7 +113,7 @@ class RunFolder:
     def _abandon(self) -> None:
         """Takes back what a failed `create` has made, as far as that goes."""
         with suppress(OSError, RunError):
-            if not _exists(self.path / STAGING / MANIFEST):
+            if not exists(self.path / STAGING / MANIFEST):
                 self._clear(STAGING)
         self.lock.release()
         with suppress(OSError):
@@ -159,64 +139,14 @@ class RunFolder:
         return folder
 
     def read(self, parts: tuple[str, ...] = ("model",)) -> Checkpoint:
-        """The newest whole checkpoint, with open files of the ``parts``; while it is replaced, the old one or the new one.
+        """The newest whole checkpoint; see `checkpoint.read`.
 
         Raises:
             RunError: something is missing or damaged.
         """
-        for attempt in range(ATTEMPTS):
-            before = self._newest()
-            try:
-                found = self._read(before, parts)
-                self._last = before[1]
-                return found
-            except (RunError, FileNotFoundError) as error:
-                if attempt == ATTEMPTS - 1 or self._newest() == before:
-                    if isinstance(error, RunError):
-                        raise
-                    name = Path(error.filename).name
-                    raise RunError(
-                        f"{self.path} is not a whole run folder: {name} is missing; restore it from a copy"
-                    ) from error
-                time.sleep(0.001 * attempt)
-        raise AssertionError
-
-    def _newest(self) -> tuple[Path, bytes]:
-        """The manifest of the newest whole checkpoint, and the folder in which it lies."""
-        for place in (self.path / STAGING, self.path / PENDING, self.path):
-            if place != self.path and not is_folder(place):
-                continue
-            try:
-                raw = read_plain(place / MANIFEST, LONGEST)
-            except FileNotFoundError:
-                continue
-            if place.name != PENDING or not _exists(self.path / MANIFEST) or self._old():
-                return place, raw
-        missing = "config.toml" if not _exists(self.path / "config.toml") else MANIFEST
-        raise RunError(f"{self.path} is not a run folder: {missing} is missing; train one with `rondeau train`")
-
-    def _old(self) -> bool:
-        """Whether the manifest above is of the format that knew ``pending/``."""
-        try:
-            return Manifest.of(read_plain(self.path / MANIFEST, LONGEST), MANIFEST).format == OLD
-        except (RunError, FileNotFoundError):
-            return True
-
-    def _read(self, newest: tuple[Path, bytes], parts: tuple[str, ...]) -> Checkpoint:
-        place, raw = newest
-        manifest = Manifest.of(raw, str(place / MANIFEST))
-        texts = {}
-        for name, wanted in manifest.texts.items():
-            path = self._locate(place, name)
-            text = read_plain(path, TEXTS[name])
-            if sha256(text) != wanted:
-                raise RunError(f"{path} was changed or damaged since it was written; restore it from a copy")
-            texts[name] = _decoded(path, text)
-        return Checkpoint(manifest, texts, {part: TensorFile(self._locate(place, manifest.files[part])) for part in parts})
-
-    def _locate(self, place: Path, name: str) -> Path:
-        """Where a file lies: beside its manifest, or above, where it has moved already."""
-        return place / name if _exists(place / name) else self.path / name
+        found = read(self.path, parts)
+        self._last = found.raw
+        return found
 
     # writing
 
@@ -229,7 +159,7 @@ class RunFolder:
         if self.lock.held:
             return
         self.lock.acquire()
-        if self._last is not None and self._newest()[1] != self._last:
+        if self._last is not None and newest(self.path)[1] != self._last:
             self.lock.release()
             raise RunError(f"{self.path} has been written by another run meanwhile; go on with resume({str(self.path)!r})")
 
@@ -245,7 +175,7 @@ class RunFolder:
         """
         self.claim()
         self.settle()
-        before = Manifest.of(self._newest()[1], MANIFEST)
+        before = Manifest.of(newest(self.path)[1], MANIFEST)
         parts = {"model": model, "state": state}
         manifest = self._written(self.path, before.texts, parts, facts, set(before.files.values()))
         if manifest != self._last:
@@ -278,7 +208,7 @@ class RunFolder:
         staging = self.path / STAGING
         if not is_folder(staging):
             return
-        if _exists(staging / MANIFEST):
+        if exists(staging / MANIFEST):
             with os_errors(self.path, _WHOLE):
                 names = [name for name in os.listdir(staging) if _ours(name) and name != MANIFEST]
                 for step in (names, [MANIFEST]):
@@ -298,7 +228,7 @@ class RunFolder:
 
     def _sweep(self, old: bool) -> None:
         """Removes what the newest checkpoint does not name; what cannot be removed now, the next time."""
-        keep = set(Manifest.of(self._newest()[1], MANIFEST).files.values())
+        keep = set(Manifest.of(newest(self.path)[1], MANIFEST).files.values())
         with suppress(OSError):
             for name in os.listdir(self.path):
                 left = _TEMPORARY.match(name) or PART.match(name) or (old and name in OLD_PARTS)
@@ -308,18 +238,7 @@ class RunFolder:
             self._clear(PENDING)
 
 
-def _exists(path: Path) -> bool:
-    return os.path.lexists(path)
-
-
 def _ours(name: str) -> bool:
     """Whether a name is one that a run folder of any version may hold."""
     known = (*TEXTS, *OLD_PARTS, MANIFEST, STAGING, PENDING, record.NAME, LOCK)
     return name in known or bool(PART.match(name) or _TEMPORARY.match(name))
-
-
-def _decoded(path: Path, raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RunError(f"{path} cannot be read: {error}; restore it from a copy") from error

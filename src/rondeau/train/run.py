@@ -17,8 +17,9 @@ from rondeau.errors import DataError, InputError, RunError, RunWarning
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel, parameter_count
 from rondeau.train import record, state
+from rondeau.train.checkpoint import Checkpoint
 from rondeau.train.files import memory
-from rondeau.train.folder import Checkpoint, RunFolder
+from rondeau.train.folder import RunFolder
 from rondeau.train.loop import Training, put_weights
 from rondeau.train.manifest import Facts, Fingerprint
 from rondeau.train.record import Record, Row
