@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -15,12 +15,14 @@ import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from rondeau.models import Score, compare, generate
 from rondeau.train import Run, bits, evaluate
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
 SAMPLE_CHARACTERS = 160
+WIDE = 66  # columns that the closing table takes with the sizes
 T = TypeVar("T")
 CLOSED = 13  # the number of SIGPIPE, which not every system has
 
@@ -112,7 +114,7 @@ def _plain(run: Run) -> Iterator[Callable[[dict[str, Any]], None]]:
             print(f"step {row['step']}  held-out {row['held_out']:.4f} nats, {row['held_out_bits']:.4f} bits", flush=True)
         elif time.monotonic() - last[0] >= PLAIN_EVERY:
             last[0] = time.monotonic()
-            print(f"step {row['step']}  {_figures(row)}", flush=True)
+            print(f"step {row['step']}  {'  '.join(_figures(row))}", flush=True)
 
     yield tell
 
@@ -120,11 +122,12 @@ def _plain(run: Run) -> Iterator[Callable[[dict[str, Any]], None]]:
 @contextmanager
 def _bar(run: Run, console: Console) -> Iterator[Callable[[dict[str, Any]], None]]:
     columns = (
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        BarColumn(bar_width=max(4, min(40, console.width // 4))),
+        TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
     )
+    room = console.width - max(4, min(40, console.width // 4)) - 13
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=1.0)
 
@@ -132,7 +135,7 @@ def _bar(run: Run, console: Console) -> Iterator[Callable[[dict[str, Any]], None
             assert run.training is not None
             progress.update(task, completed=run.training.done)
             if "held_out" not in row:
-                progress.update(task, description=_figures(row))
+                progress.update(task, description=_fitting(_figures(row), room))
                 return
             progress.console.print(f"held-out {row['held_out']:.4f} nats, {row['held_out_bits']:.4f} bits")
             progress.console.print(_sample(run), style="dim", markup=False)
@@ -140,11 +143,17 @@ def _bar(run: Run, console: Console) -> Iterator[Callable[[dict[str, Any]], None
         yield tell
 
 
-def _figures(row: dict[str, Any]) -> str:
-    return (
-        f"{row['bits']:.3f} bits  gradient {row['gradient_norm']:.2f}  {row['tokens_per_second']:,} tokens/s  "
-        f"rate {row['learning_rate']:.2g}"
-    )
+def _figures(row: dict[str, Any]) -> list[str]:
+    """What a row of training says, the most important first."""
+    speed = f"{row['tokens_per_second']:,} tokens/s"
+    return [f"{row['bits']:.3f} bits", speed, f"gradient {row['gradient_norm']:.2f}", f"rate {row['learning_rate']:.2g}"]
+
+
+def _fitting(parts: list[str], room: int) -> str:
+    """As many of the parts as there is room for, and the first in any case."""
+    while len(parts) > 1 and len("  ".join(parts)) > room:
+        parts = parts[:-1]
+    return "  ".join(parts)
 
 
 def _sample(run: Run) -> str:
@@ -172,10 +181,13 @@ def _chosen(run: Run, found: list[float]) -> float:
 def _conclude(run: Run, baselines: bool) -> None:
     assert run.training is not None and run.folder is not None
     nats = _chosen(run, run.training.record.column("held_out"))
-    print(f"\n{'model':<24}{'nats':>8}{'bits':>8}   per token, held out")
-    for score in _baselines(run) if baselines else []:
-        name = "unigram" if score.order == 1 else f"{score.order}-gram"
-        print(f"{name:<24}{score.nats:>8.4f}{bits(score.nats):>8.4f}   {score.entries:,} entries")
-    count = sum(parameter.numel() for parameter in run.model.parameters())
-    print(f"{run.cell.name:<24}{nats:>8.4f}{bits(nats):>8.4f}   {count:,} parameters")
+    console = Console()
+    with console.status("comparing with n-gram models") if console.is_terminal else nullcontext():
+        scores = _baselines(run) if baselines else []
+    rows = [("unigram" if s.order == 1 else f"{s.order}-gram", s.nats, f"{s.entries:,} entries") for s in scores]
+    rows.append((run.cell.name, nats, f"{sum(parameter.numel() for parameter in run.model.parameters()):,} parameters"))
+    wide = console.width >= WIDE
+    print(f"\n{'held out, per token':<24}{'nats':>8}{'bits':>8}{'   size' * wide}")
+    for name, value, size in rows:
+        print(f"{name:<24}{value:>8.4f}{bits(value):>8.4f}{f'   {size}' * wide}")
     print(f"\nsaved in {run.folder.path}; let it write with: rondeau sample {run.folder.path}", flush=True)
