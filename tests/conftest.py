@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
@@ -18,6 +20,17 @@ settings.load_profile("rondeau")
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _guarded() -> Iterator[None]:
+    """With RONDEAU_GUARD=end (or start) all kernels run between forbidden pages; see engine/guard_pages.py."""
+    side = os.environ.get("RONDEAU_GUARD")
+    with pytest.MonkeyPatch.context() as patch:
+        if side:
+            patch.syspath_prepend(str(Path(__file__).parent / "engine"))
+            importlib.import_module("guard_pages").install(patch, side)
+        yield
 
 
 @pytest.fixture
