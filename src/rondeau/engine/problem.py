@@ -123,13 +123,14 @@ def _check_x(x: Tensor) -> None:
 
 def _check_room(cell: Cell, sizes: Mapping[str, int], x: Tensor) -> None:
     """Before anything is allocated."""
-    if any(isinstance(size, torch.SymInt) for size in x.shape):
+    batch, time = x.shape[:2]
+    if type(batch) is not int or type(time) is not int or batch * time << 24 <= MOST:  # no vector is wider: `rondeau.ir.fit`
         return
     widest = max(width.bind(sizes) for width in (cell.input.width, *(item.width for item in cell.states)))
-    count = x.shape[0] * max(x.shape[1], 1) * widest
+    count = batch * max(time, 1) * widest
     if count > MOST:
         raise InputError(
-            f"{x.shape[0]:,} sequences of {x.shape[1]:,} steps with {widest:,} features are {count:,} numbers, "
+            f"{batch:,} sequences of {time:,} steps with {widest:,} features are {count:,} numbers, "
             f"of which a run takes at most {MOST:,}; run shorter pieces, and hand the state on"
         )
 
@@ -210,26 +211,44 @@ def _fault(cell: Cell, sizes: Mapping[str, int]) -> str | None:
 
 
 def _check_shapes(problem: Problem) -> None:
-    cell, sizes, x = problem.cell, problem.sizes, problem.x
-    wanted: list[tuple[str, Tensor, tuple[int, ...]]] = [("x", x, (problem.batch, problem.time, cell.input.width.bind(sizes)))]
-    wanted += [(f"the parameter {p.name}", problem.params[p.name], p.shape(sizes)) for p in cell.parameters]
-    wanted += [(f"the state {s.name}", v, (problem.batch, s.width.bind(sizes))) for s, v in zip(cell.states, problem.state)]
-    wanted += [
-        (f"the {item.role} {item.name}", problem.extras[item.name], _extra_shape(problem, item))
-        for item in cell.inputs[1:]
-        if item.name in problem.extras
-    ]
-    for what, value, shape in wanted:
-        if tuple(value.shape) != shape:
-            known = ", ".join(f"{name}={size}" for name, size in sizes.items())
-            found, expected = f"the shape {tuple(value.shape)}", str(shape)
-            if what == "x":  # a step has given it a time of its own
-                found, expected = f"{value.shape[-1]} features", str(shape[-1])
-            raise InputError(f"{what} of {cell.name} has {found}, expected {expected} (with {known}, as its parameters say)")
-        if value.dtype != x.dtype or value.device != x.device:
-            raise InputError(
-                f"{what} is {value.dtype} on {value.device}, but x is {x.dtype} on {x.device}; bring both together with .to"
-            )
+    cell, x = problem.cell, problem.x
+    widths, params = _expected(cell, tuple(problem.sizes.items()))
+    found: list[tuple[Tensor, tuple[int, ...]]] = [(x, (problem.batch, problem.time, widths[0]))]
+    found += [(problem.params[item.name], shape) for item, shape in zip(cell.parameters, params)]
+    found += [(value, (problem.batch, width)) for value, width in zip(problem.state, widths[1:])]
+    found += [(problem.extras[i.name], _extra_shape(problem, i)) for i in cell.inputs[1:] if i.name in problem.extras]
+    for index, (value, shape) in enumerate(found):
+        if value.shape != shape or value.dtype != x.dtype or value.device != x.device:
+            _refuse(problem, _names(problem)[index], value, shape)
+
+
+@lru_cache(maxsize=1024)
+def _expected(cell: Cell, sizes: tuple[tuple[str, int], ...]) -> tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """The widths of x and of the states, and the shapes of the parameters."""
+    known = dict(sizes)
+    widths = (cell.input.width, *(item.width for item in cell.states))
+    return tuple(width.bind(known) for width in widths), tuple(item.shape(known) for item in cell.parameters)
+
+
+def _names(problem: Problem) -> list[str]:
+    cell = problem.cell
+    names = ["x", *(f"the parameter {p.name}" for p in cell.parameters), *(f"the state {s.name}" for s in cell.states)]
+    return names + [f"the {item.role} {item.name}" for item in cell.inputs[1:] if item.name in problem.extras]
+
+
+def _refuse(problem: Problem, what: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    x = problem.x
+    if tuple(value.shape) != shape:
+        known = ", ".join(f"{name}={size}" for name, size in problem.sizes.items())
+        found, expected = f"the shape {tuple(value.shape)}", str(shape)
+        if what == "x":  # a step has given it a time of its own
+            found, expected = f"{value.shape[-1]} features", str(shape[-1])
+        raise InputError(
+            f"{what} of {problem.cell.name} has {found}, expected {expected} (with {known}, as its parameters say)"
+        )
+    raise InputError(
+        f"{what} is {value.dtype} on {value.device}, but x is {x.dtype} on {x.device}; bring both together with .to"
+    )
 
 
 def _extra_shape(problem: Problem, item: Input) -> tuple[int, ...]:

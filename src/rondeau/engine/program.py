@@ -186,8 +186,10 @@ class Program:
         """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``kept`` if given."""
         kind, x = "train" if keep else "infer", problem.x
         at = frames_of(self, kind, rows.count, rows.batch, rows.parts)
-        lasting = borrow(x, at.lasting.size) if kept is None else kept
+        if keep and kept is None:
+            kept = borrow(x, at.lasting.size)
         passing = borrow(x, at.passing.size)
+        lasting = passing if kept is None else kept  # a run that keeps nothing uses nothing of it
         given = others(self.layout, problem, rows)
         if self.layout.columns:
             home = (at.lasting, lasting) if "X" in at.lasting.at else (at.passing, passing)
@@ -275,7 +277,7 @@ class Forward:
 
 
 def _parameters(problem: Problem) -> dict[str, Tensor]:
-    return {f"param:{name}": value.detach().contiguous() for name, value in problem.params.items()}
+    return {f"param:{n}": v if v.is_contiguous() else v.detach().contiguous() for n, v in problem.params.items()}
 
 
 def _numbered(name: str, values: Sequence[Tensor]) -> dict[str, Tensor]:
