@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rondeau import InputError, cells, scan, step
-from rondeau.cells import ALL
+from rondeau.cells import ALL, simple
 from rondeau.ir import count
 
 I, H = 3, 4
@@ -227,3 +227,18 @@ def test_settings_out_of_range_are_refused() -> None:
     ):  # fmt: skip
         with pytest.raises(InputError):
             make()
+
+
+@pytest.mark.parametrize("name", simple.ACTIVATIONS)
+def test_elman_takes_every_function_of_one_value(name: str) -> None:
+    cell, x, h = cells.elman(name), torch.tensor([[0.5, 2.0]]), torch.tensor([[0.25, 1.5]])
+    params = {"W": torch.eye(2), "U": torch.eye(2), "b": torch.tensor([0.1, 0.2])}
+    found = [step(cell, params, x, h, backend=backend)[0] for backend in ("reference", "compiled")]
+    torch.testing.assert_close(*found)
+    assert name in ("neg", "not") or f"{name}(" in str(cell)
+
+
+def test_an_unknown_activation_is_explained() -> None:
+    for name in ("Tanh", "add", "sum", "no"):
+        with pytest.raises(InputError, match=r"activation is one of .*tanh.*gelu"):
+            cells.elman(name)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from rondeau.cells import sources
 from rondeau.errors import InputError
-from rondeau.ir import Cell, Expr, bias, cell, input, orthogonal, relu, sigmoid, state, tanh, uniform, vector, weight
+from rondeau.ir import Cell, Expr, bias, cell, input, orthogonal, state, uniform, vector, weight
+from rondeau.ir.ops import OPS, apply
 
 Activation = Callable[[Expr], Expr]
-ACTIVATIONS: dict[str, Activation] = {"tanh": tanh, "relu": relu, "sigmoid": sigmoid}
+ACTIVATIONS = tuple(name for name, row in OPS.items() if row.arity == 1 and row.kind == "pointwise")
+"""The functions of one value in the op table."""
 
 
 def activation_of(activation: str | Activation) -> Activation:
-    """The function that a name of `ACTIVATIONS` stands for, or the function itself.
+    """The function that a name of `ACTIVATIONS`, the op table's functions of one value, stands for, or the function itself.
 
     Raises:
         InputError: no such name.
@@ -22,14 +25,15 @@ def activation_of(activation: str | Activation) -> Activation:
         return activation
     if activation not in ACTIVATIONS:
         raise InputError(f"activation is one of {', '.join(ACTIVATIONS)}, or a function of an expression; got {activation!r}")
-    return ACTIVATIONS[activation]
+    return partial(apply, activation)
 
 
 def elman(activation: str | Activation = "tanh", output: bool = False) -> Cell:
     """The simple recurrent cell: ``h = f(W x + U h + b)``, PyTorch's ``nn.RNN`` for tanh and relu.
 
     Args:
-        activation: ``tanh``, ``relu``, ``sigmoid``, or any function of an expression.
+        activation: the name of any function of one value, as ``tanh``, ``relu``, ``gelu``, ``sin``, or a function of an
+            expression.
         output: whether the cell has an output layer of its own, ``y = V h + d``, and so a size ``output``; else it puts out
             its state.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -141,6 +142,17 @@ class Cell:
         from rondeau.ir.text import equations
 
         return equations(self)
+
+    def _repr_latex_(self) -> str:
+        """The equations as a notebook shows them."""
+        from rondeau.ir.latex import latex
+
+        return f"$$\n{latex(self)}\n$$"
+
+    def _repr_html_(self) -> str:
+        """The name and source above the equations, for a notebook that shows HTML and typesets mathematics in it."""
+        source = f": {html.escape(str(self.source))}" if str(self.source) else ""
+        return f"<p><b>{html.escape(self.name)}</b>{source}</p>\n{html.escape(self._repr_latex_())}"
 
 
 def _find(items: tuple[Parameter, ...], name: str, kind: str, owner: str) -> Parameter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 
 from rondeau.ir.cell import Cell
@@ -67,12 +68,21 @@ def _moving(cell: Cell) -> set[Expr]:
 
 def symbol(name: str, *below: str) -> str:
     """A name as a symbol with subscripts; what follows an underscore or a number in the name becomes one."""
-    head, _, tail = name.partition("_")
+    head, _, tail = "".join(map(_letter, name)).partition("_")
     stem = head.rstrip("0123456789") or head
     marks = [part for part in (head[len(stem) :], *tail.split("_"), *below) if part]
     letter = f"\\{stem}" if stem in GREEK else stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
     marks = [rf"\mathrm{{{mark}}}" if len(mark) > 1 and mark.isalpha() else mark for mark in marks]
     return f"{letter}_{{{','.join(marks)}}}" if marks else letter
+
+
+def _letter(letter: str) -> str:
+    """A letter as LaTeX's mathematics knows it: Greek ones by name, accents left out, others by their number."""
+    plain = unicodedata.normalize("NFKD", letter)[0]
+    if plain.isascii():
+        return plain
+    kind = unicodedata.name(letter, "").lower().removeprefix("greek small letter ")
+    return f"{kind}" if kind in GREEK else f"u{ord(letter):x}"
 
 
 def _before(state: State) -> str:

@@ -379,33 +379,8 @@ def softmax(value: Expr) -> Expr:
 
 
 FUNCTIONS = (
-    "clamp",
-    "concat",
-    "cos",
-    "equal",
-    "erf",
-    "exp",
-    "floor",
-    "gelu",
-    "hard_sigmoid",
-    "hard_tanh",
-    "largest",
-    "log",
-    "maximum",
-    "mean",
-    "minimum",
-    "normalise",
-    "relu",
-    "sigmoid",
-    "silu",
-    "sin",
-    "softmax",
-    "softplus",
-    "softsign",
-    "split",
-    "sqrt",
-    "tanh",
-    "total",
-    "where",
-)
+    "clamp", "concat", "cos", "equal", "erf", "exp", "floor", "gelu", "hard_sigmoid", "hard_tanh", "largest", "log",
+    "maximum", "mean", "minimum", "normalise", "relu", "sigmoid", "silu", "sin", "softmax", "softplus", "softsign",
+    "split", "sqrt", "tanh", "total", "where",
+)  # fmt: skip
 """The names of the functions that a cell may use."""

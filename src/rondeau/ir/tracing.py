@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, overload
 
 from rondeau.errors import CellError
 from rondeau.ir.cell import Cell, Equation
@@ -174,6 +174,18 @@ def time() -> Expr:
     return node("state", (), (COUNTER, "", 0), ONE)
 
 
+@overload
+def cell(function: Callable[..., object], /) -> Cell: ...
+
+
+@overload
+def cell(*, source: Source | str = "", name: str | None = None) -> Callable[[Callable[..., object]], Cell]: ...
+
+
+@overload
+def cell(function: Callable[..., object], /, *, source: Source | str = "", name: str | None = None) -> Cell: ...
+
+
 def cell(function: Callable[..., Any] | None = None, /, *, source: Source | str = "", name: str | None = None) -> Any:
     """Makes a `Cell` of a function that writes its equations.
 
@@ -189,17 +201,19 @@ def cell(function: Callable[..., Any] | None = None, /, *, source: Source | str 
         CellError: the function does not write a cell; the message shows the author's own line.
 
     Example:
-        >>> from rondeau import cell, input, state, weight, bias, tanh
-        >>> @cell(source="Elman 1990")
-        ... def simple(x=input(), h=state(), W=weight("hidden", "input"), U=weight("hidden", "hidden"), b=bias("hidden")):
-        ...     h = tanh(W @ x + U @ h + b)
+        >>> import rondeau as rd
+        >>> @rd.cell(source="Elman 1990")
+        ... def simple(x=rd.input(), h=rd.state(), W=rd.weight("hidden", "input"), U=rd.weight("hidden", "hidden")):
+        ...     h = rd.tanh(W @ x + U @ h)
         ...     return h
         >>> print(simple)
         simple: Elman 1990
-        h[t] = tanh(W @ x + U @ h[t-1] + b)
+        h[t] = tanh(W @ x + U @ h[t-1])
     """
     if function is None:
         return lambda target: cell(target, source=source, name=name)
+    if not isinstance(source, (Source, str)):
+        raise CellError(f"the source of a cell is a text or a Source, not {source!r}")
     if not inspect.isfunction(function):
         raise CellError(f"cell makes a cell of a function that writes its equations, not of {function!r}")
     given = source if isinstance(source, Source) else Source(note=source)

@@ -48,6 +48,17 @@ class Run:
     held: Tensor | None = None
     facts: Facts = field(default_factory=Facts)
 
+    @property
+    def record(self) -> Record:
+        """The rows of its training.
+
+        Raises:
+            RunError: the run is for use only, and has none.
+        """
+        if self.training is None:
+            raise RunError("this run is for use only and has no record; resume it, or read metrics.jsonl in its folder")
+        return self.training.record
+
     def fit(self, each: Callable[[Row], None] | None = None) -> Run:
         """Trains to the end, saving as it goes; the run itself. A run that has ended stays as it is.
 
