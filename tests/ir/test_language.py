@@ -432,3 +432,66 @@ def test_a_name_of_an_internal_op_is_no_op() -> None:
     for name in ("products", "cotangent", "state", "no such"):
         with pytest.raises(CellError, match="is not in the op table"):
             build(name, (h,))
+
+
+# arrays to start with
+
+
+def started(init: Any) -> Cell:
+    @rd.cell
+    def square(x=rd.input("hidden"), h=rd.state(), U=rd.weight("hidden", "hidden", init=init)):
+        h = rd.tanh(U @ h + x)
+        return h
+
+    return square
+
+
+EYE = [[1.0, 0.0], [0.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "init", [torch.eye(2), np.eye(2), np.eye(2, dtype=np.float32), EYE, ((1, 0), (0, 1)), torch.eye(2) > 0.5]
+)
+def test_a_parameter_starts_with_an_array(init: Any) -> None:
+    cell = started(init)
+    assert cell == started(EYE) and Cell.from_json(cell.to_json()) == cell and "values" in rd.ir.table(cell, hidden=2)
+    for dtype in (torch.float32, torch.float64, torch.float16):
+        assert torch.equal(rd.nn.Recurrent(cell, 2, 2, dtype=dtype).U.detach(), torch.eye(2, dtype=dtype))
+    with pytest.raises(InputError, match=r"U has the shape \(3, 3\), but is to start with values of the shape \(2, 2\)"):
+        rd.nn.Recurrent(cell, 3, 3)
+
+
+def test_a_number_and_gates_may_start_a_parameter() -> None:
+    @rd.cell
+    def gated(
+        x=rd.input("hidden"),
+        h=rd.state(),
+        U=rd.weight("a b", "hidden", "hidden", init=rd.zeros(b=np.eye(2))),
+        c=rd.bias("a b", "hidden", init=np.arange(4.0)),
+        d=rd.vector("hidden", init=0.5),
+    ):
+        h = rd.tanh(U.a @ h + U.b @ h + x + c.a + c.b + d * h)
+        return h
+
+    layer = rd.nn.Recurrent(gated, 2, 2)
+    assert layer.U.tolist() == [[0, 0], [0, 0], [1, 0], [0, 1]] and layer.c.tolist() == [0, 1, 2, 3]
+    assert layer.d.tolist() == [0.5, 0.5] and Cell.from_json(gated.to_json()) == gated
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        ([[1.0, 0.0], [0.0]], "rows of different length"),
+        ([[1.0, "a"], [0.0, 1.0]], "holds real numbers, not 'a'"),
+        (torch.full((2, 2), math.nan), "finite numbers"),
+        (torch.zeros(2, 2, 2), "1 or 2 dimensions"),
+        (torch.zeros(300, 300), "init takes up to 50,000 numbers, not 90,000"),
+        (torch.zeros(0), "1 or 2 dimensions"),
+        ("orthogonal", "init is a rule such as"),
+        (rd.orthogonal, "init is a rule such as"),
+        (torch.zeros(2, 2, dtype=torch.complex64), "holds real numbers"),
+    ],
+)
+def test_what_cannot_start_a_parameter_is_explained(init: Any, message: str) -> None:
+    with pytest.raises(CellError, match=message):
+        started(init)
