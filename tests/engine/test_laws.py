@@ -201,6 +201,26 @@ def test_the_same_bits_for_any_number_of_threads(name: str) -> None:
     assert torch.equal(runs[0][0], runs[1][0])
 
 
+@pytest.mark.parametrize("name", ["lstm", "layer_norm_gru", "peephole_lstm_full", "clockwork"])
+def test_gradients_depend_on_the_number_of_threads_alone(name: str, two_threads) -> None:
+    """The same bits in every run with as many threads; those of the states for any number."""
+    case = Case(ALL[name], batch=5, dtype=torch.float32)
+    leaves = [value.requires_grad_() for value in (*case.state, *case.params.values())]
+
+    def gradients(threads: int) -> list[Tensor]:
+        torch.set_num_threads(threads)
+        y, state = case.run("compiled")
+        total = y.square().sum() + sum(s.sin().sum() for s in state)
+        return list(torch.autograd.grad(total, leaves, materialize_grads=True))
+
+    runs = [gradients(threads) for threads in (1, 2, 2, 1)]
+    for one, two, again, other in zip(*runs, strict=True):
+        assert torch.equal(one, other) and torch.equal(two, again)
+        torch.testing.assert_close(one, two)
+    n = len(case.state)
+    assert all(torch.equal(a, b) for a, b in zip(runs[0][:n], runs[1][:n]))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_any_strides(name: str) -> None:
     case = Case(ALL[name])

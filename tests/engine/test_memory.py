@@ -57,10 +57,8 @@ def test_a_block_comes_back_when_its_last_alias_is_gone(alias: Callable[[Tensor]
     gc.collect()
     assert len(memory._blocks) == 0
     assert memory.borrow(like, 100).data_ptr() != address
-    memory._blocks.clear()
     del kept
     gc.collect()
-    assert len(memory._blocks) == 1
     assert memory.borrow(like, 100).data_ptr() == address
 
 
@@ -171,24 +169,56 @@ def test_threads_do_not_read_one_anothers_memory() -> None:
     assert wrong == []
 
 
+def lending(blocks: Blocks, size: int) -> tuple[memory.Key, np.ndarray]:
+    return blocks.take((torch.float32, size), lambda: np.empty(size, np.float32))
+
+
 def test_blocks_are_bounded_and_the_oldest_go_first() -> None:
     blocks = Blocks(limit=1000)
-    key = (torch.float32, 100)
-    arrays = [np.empty(100, np.float32) for _ in range(3)]
-    for array in arrays:
-        blocks.give(key, array)
-    assert blocks.total == 800 and blocks.take(key) is arrays[2] and blocks.take(key) is arrays[1]
-    assert blocks.take(key) is None and blocks.total == 0
-    blocks.give(key, np.empty(1000, np.float32))  # larger than all that may be kept
-    assert len(blocks) == 0 and blocks.total == 0
+    lent = [lending(blocks, 100) for _ in range(4)]
+    assert (blocks.lent, blocks.total, blocks.most) == (1600, 0, 1600)
+    for key, block in lent:
+        blocks.give(key, block)
+    assert (blocks.lent, blocks.total) == (0, 800)
+    assert lending(blocks, 100)[1] is lent[3][1] and lending(blocks, 100)[1] is lent[2][1]
+    assert all(lending(blocks, 100)[1] is not block for _, block in lent)
+
+
+def test_a_block_larger_than_all_that_may_be_kept_is_let_go() -> None:
+    blocks = Blocks(limit=1000)
+    blocks.give(*lending(blocks, 1000))
+    assert (len(blocks), blocks.total, blocks.lent) == (0, 0, 0)
+
+
+def test_no_more_is_kept_than_twice_what_was_ever_in_use() -> None:
+    blocks = Blocks(limit=1 << 30)
+    for size in (*range(1000, 100, -10), *range(100, 1000, 10)):
+        first, second = lending(blocks, size), lending(blocks, size)
+        assert len(first[1]) < 1.5 * size and first[1] is not second[1]
+        blocks.give(*first)
+        blocks.give(*second)
+        assert blocks.total + blocks.lent <= 2 * blocks.most == 2 * 8000
+
+
+def test_a_block_serves_what_is_a_little_smaller() -> None:
+    blocks = Blocks(limit=1 << 30)
+    lent = [lending(blocks, size) for size in (100, 130, 200)]
+    for key, block in lent:
+        blocks.give(key, block)
+    for size, expected in ((110, lent[1]), (99, lent[0]), (134, lent[2])):
+        found = lending(blocks, size)
+        assert found[1] is expected[1] and found[0] == expected[0]
+        blocks.give(*found)
+    assert len(lending(blocks, 133)[1]) == 133
+    assert len(blocks.take((torch.float64, 100), lambda: np.empty(100))[1]) == 100
 
 
 def test_a_block_may_come_back_while_the_lock_is_held() -> None:
     blocks = Blocks(limit=1000)
-    key = (torch.float32, 10)
+    lent = lending(blocks, 10)
     with blocks._lock:
-        blocks.give(key, np.empty(10, np.float32))
-    assert blocks.take(key) is not None
+        blocks.give(*lent)
+    assert lending(blocks, 10)[1] is lent[1]
 
 
 def _child(queue: Any) -> None:
