@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from rondeau.cli import complete
+from rondeau.models import generate
+from rondeau.train import load
 
 MODULE = [sys.executable, "-m", "rondeau"]
 ENVIRONMENT = {**os.environ, "COLUMNS": "40", "PYTHONIOENCODING": "utf-8"}
@@ -191,3 +194,13 @@ def test_a_configuration_names_the_corpus(rondeau, place: Path) -> None:
     assert done.status == 0 and "of text.txt" in done.out
     again = (place / "two" / "config.toml").read_text()
     assert again == (place / "one" / "config.toml").read_text().replace("hidden = 6", "hidden = 5")
+
+
+def test_a_prompt_stands_at_the_start_of_a_line(rondeau, place: Path) -> None:
+    (place / "lines.txt").write_text("to be\nor not\n" * 100)
+    quick = ["--hidden", "6", "--embedding", "4", "--batch", "2", "--window", "5", "--steps", "30", "--no-baselines"]
+    assert rondeau("train", "lines.txt", *quick, "--run", "lines").status == 0
+    made = load(place / "lines")
+    written = list(generate(made.model, made.tokenizer.encode("\nno"), 9, temperature=0))
+    expected = "no" + made.tokenizer.decode(torch.tensor(written))
+    assert rondeau("sample", "lines", "--prompt", "no", "--length", "9", "--temperature", "0").out == expected + "\n"

@@ -13,7 +13,7 @@ from rondeau.cli.outcome import about
 
 def command(
     run: Annotated[Path, typer.Argument(help="The run folder.", autocompletion=complete.runs)],
-    prompt: Annotated[str | None, typer.Option(help="What the text begins with; a new line if not given.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="What the text begins with, at the start of a line.")] = None,
     length: Annotated[int, typer.Option(help="Tokens to write.")] = 500,
     temperature: Annotated[float, typer.Option(help="Below 1: safer; above: bolder; 0: always the most likely.")] = 0.8,
     top_k: Annotated[int | None, typer.Option(help="Only the k most likely tokens take part.")] = None,
@@ -40,7 +40,9 @@ def command(
     made = load(run)
     opening = (prompt or "").replace("\\n", "\n")
     with about("--prompt"):
-        tokens = made.tokenizer.encode(opening) if opening else beginning(made.tokenizer)
+        prompt_tokens = made.tokenizer.encode(opening)
+    before = beginning(made.tokenizer) if not opening or not made.tokenizer.unknowns("\n") else prompt_tokens[:0]
+    tokens = torch.cat([before, prompt_tokens])  # a network has hardly ever seen a text begin, but many lines
     source = torch.Generator()
     source.manual_seed(seed % 2**64) if seed is not None else source.seed()
     for number in range(count):
