@@ -416,7 +416,8 @@ def main() -> None:
     counts, bad = survey(options.count, options.begin)
     for line in bad[:40]:
         print(line)
-    found = {"trials": sum(counts.values()), "begin": options.begin, "outcomes": dict(sorted(counts.items()))}
+    outcomes = {name: count for name, count in sorted(counts.items()) if name.islower()}
+    found = {"trials": sum(counts.values()), "begin": options.begin, "outcomes": outcomes, "bad": len(bad)}
     print(json.dumps(found))
     if options.write:
         from common import write

@@ -134,7 +134,7 @@ def kernel() -> str:
 
 def benchmarks() -> str:
     """The page of figures, from the lines of JSON in benchmarks/results."""
-    tables = {"cells": _speeds(), "dropin_fuzz": _agreements(), "peers": _peers(), "generation": _generation()}
+    tables = {"cells": _speeds(), "dropin_fuzz": _agreements(), "peers": _peers(), "generation": _generation(), "runs": _runs()}
     tables |= {name: _table(head, map(row, _engine(name))) for name, (head, row) in ENGINE.items()}
     return (HERE / "benchmarks.template").read_text(encoding="utf-8").format(**tables, zoo=_zoo())
 
@@ -188,6 +188,18 @@ def _generation() -> str:
     rows = _measured("generation", lambda row: row["model"])
     head = "| model | ours, microseconds | PyTorch | ratio |"
     return _table(head, (f"| {r['model']} | {r['ours_us']:.0f} | {r['theirs_us']:.0f} | {r['ratio']:.1f} |" for r in rows))
+
+
+def _runs() -> str:
+    damaged, cut = _measured("hostile_runs", lambda row: row["begin"]), _measured("resume_kill", lambda row: row["figure"])
+    names = {"random": "kills at random moments", "calls": "kills at every call", "errors": "failures of every call"}
+    rows = [f"| changed folders | {r['trials']:,} | {_outcomes(r['outcomes'])} | {r['bad']} |" for r in damaged]
+    rows += [f"| {names[r['figure']]} | {r['trials']:,} | {_outcomes(r['outcomes'])} | {r['bad']} |" for r in cut]
+    return _table("| what | trials | outcomes | bad |", iter(rows))
+
+
+def _outcomes(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _size(r: dict[str, Any]) -> str:
