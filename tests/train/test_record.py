@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import SMALL, TEXT, contents, cut, tiny
 
+from rondeau import RunError
 from rondeau.train import Record, RunWarning, loop, resume, start
 
 ROW = {"step": 1, "loss": 2.0}
@@ -172,6 +173,22 @@ def test_a_damaged_record_never_stops_a_resume(tmp_path: Path, kind: str) -> Non
     before = contents(run)
     resume(run, TEXT).fit()
     assert contents(run) == before
+
+
+def test_a_record_that_the_disk_does_not_give_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(tiny(), TEXT, folder=tmp_path / "run").fit()
+    before, real = contents(tmp_path / "run"), os.open
+
+    def failing(path: object, *given: int) -> int:
+        if str(path).endswith("metrics.jsonl"):
+            raise OSError(5, "Input/output error")
+        return real(path, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(RunError, match=r"metrics\.jsonl cannot be opened: Input/output error"):
+        resume(tmp_path / "run", TEXT, steps=3)
+    monkeypatch.undo()
+    assert contents(tmp_path / "run") == before
 
 
 def test_what_came_after_the_checkpoint_is_dropped_silently(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

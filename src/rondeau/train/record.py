@@ -90,6 +90,9 @@ class Record:
         Args:
             path: the file.
             mark: what was in it when the checkpoint was made; what comes after belongs to steps that are lost.
+
+        Raises:
+            RunError: the system does not let it be read.
         """
         record = Record(path)
         try:
@@ -98,6 +101,8 @@ class Record:
             record.note = f"{path} is missing; the record begins anew" if mark and mark.bytes else None
             return record
         except RunError as error:
+            if isinstance(error.__cause__, OSError):
+                raise  # the disk fails, which damages nothing
             record.note = f"{error}; the record begins anew, and what is there is kept as {_aside(path).name}"
             return record
         whole = record._written
