@@ -109,6 +109,40 @@ def test_a_hook_may_keep_an_alias_of_what_is_saved(name: str) -> None:
         assert torch.equal(a, b)
 
 
+def shifted(value: Tensor) -> Tensor:
+    """The same numbers, from an address that no vector is aligned to."""
+    return torch.empty(value.numel() + 3, dtype=value.dtype)[3:].view(value.shape).copy_(value)
+
+
+@pytest.mark.parametrize("back", [shifted, lambda t: t.numpy().copy(), lambda t: t.clone()], ids=["shifted", "array", "clone"])
+def test_a_hook_may_hand_back_a_copy(back: Callable[[Tensor], Any]) -> None:
+    given = drawn(cells.lstm())
+    expected = gradients(*run(cells.lstm(), given))
+    with saved_tensors_hooks(back, torch.as_tensor):
+        total, leaves = run(cells.lstm(), given)
+    run(cells.lstm(), drawn(cells.lstm(), seed=1))
+    for a, b in zip(gradients(total, leaves), expected, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_one_graph_may_be_run_back_by_several_threads() -> None:
+    given = drawn(cells.peephole_lstm())
+    expected = gradients(*run(cells.peephole_lstm(), given))
+    total, leaves = run(cells.peephole_lstm(), given)
+    found: list[tuple[Tensor, ...]] = []
+
+    def work() -> None:
+        for _ in range(10):
+            found.append(torch.autograd.grad(total, leaves, retain_graph=True, materialize_grads=True))
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(found) == 40 and all(torch.equal(a, b) for values in found for a, b in zip(values, expected, strict=True))
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru", "layer_norm_gru", "clockwork", "conditioned_lstm", "peephole_lstm_full"])
 def test_results_and_gradients_belong_to_the_caller(name: str) -> None:
     cell = ALL[name]
