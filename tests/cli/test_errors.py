@@ -92,6 +92,7 @@ def test_a_wrong_name_is_refused(rondeau, place: Path, option: str, value: str) 
         (["train", "nowhere.txt"], "no file, folder or corpus"),
         (["train", "x" * 5000], "x"),
         (["train", "*.nothing"], "matches no file"),
+        (["train", "~nobody_of_that_name/x"], "somebody unknown here"),
         (["train", "empty.txt"], "holds no text"),
         (["train", "one.txt"], "too few to hold out"),
         (["train", "short.txt"], "too few for"),

@@ -62,7 +62,7 @@ def load_text(source: str | Path, encoding: str = "utf-8", most: int | None = No
         raise DataError(f"the name of a corpus has no NUL in it, as {source!r} has")
     if source in NAMES and not _found(Path(source)):
         return _joined(_bounded(NAMES[source](), most), source, "utf-8", skip_binary=False)
-    path = Path(source).expanduser()
+    path = _at_home(Path(source))
     if _found(path) and path.is_dir():
         items = (item for item in path.rglob("*") if item.is_file() and not _hidden(item, path))
         return _joined(sorted(_bounded(items, most)), source, encoding, skip_binary=True)
@@ -72,6 +72,14 @@ def load_text(source: str | Path, encoding: str = "utf-8", most: int | None = No
         items = (item for item in map(Path, glob.iglob(source, recursive=True)) if item.is_file())
         return _joined(sorted(_bounded(items, most)), source, encoding, skip_binary=True)
     raise DataError(f"there is no file, folder or corpus {source!r}; the named corpora are {', '.join(NAMES)}")
+
+
+def _at_home(path: Path) -> Path:
+    """The path with the home folder in place of ``~``."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{path} begins with the home folder of somebody unknown here; write the path out") from error
 
 
 def _found(path: Path) -> bool:
