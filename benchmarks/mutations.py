@@ -121,7 +121,7 @@ MUTATIONS = (
         "a range of a kept vector begins at its first feature",
     ),
     Mutation(SCHEDULE, "offset += self.width(part)", "offset += 0", "the parts of a concatenation are stored over one another"),
-    Mutation(LAYOUT, " and uses[arg] == [sum_]", "", "a saved value overwrites a column that something else reads"),
+    Mutation(LAYOUT, " and same(uses[arg], [sum_])", "", "a saved value overwrites a column that something else reads"),
     Mutation(LAYOUT, 'Place("S", "step", row, offset)', 'Place("S", "step", row)', "all saved values lie on one another"),
     Mutation(
         LAYOUT,
@@ -211,8 +211,8 @@ MUTATIONS = (
     ),
     Mutation(
         GRADIENTS,
-        "self._block(p.matrix).add_(product)",
-        "self._block(p.matrix).copy_(product)",
+        "self._block(p.matrix).add_(",
+        "self._block(p.matrix).copy_(",
         "of two products with one matrix only the last counts",
     ),
     Mutation(GRADIENTS, " and m.operand is mine[0].operand", "", "gates that multiply different vectors share one product"),
