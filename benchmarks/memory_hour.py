@@ -18,6 +18,7 @@ from rondeau import scan
 from rondeau.benchmark.measure import Shape
 from rondeau.cells import ALL
 
+PERIOD = 10.0  # seconds between looks at the memory
 STEPS = 6
 """Steps of training with each model, each with a batch and a number of steps of its own."""
 
@@ -44,33 +45,32 @@ def train(draw: random.Random) -> None:
                 value.sub_(0.01 * value.grad if value.grad is not None else 0)
 
 
+def settled(samples: list[float], seconds: float, settling: float) -> dict[str, float]:
+    """The mean of the five minutes after ``settling`` seconds, that of the last five, and the highest before and after."""
+    each = seconds / len(samples)
+    cut, five = int(settling / each), max(int(300 / each), 1)
+    then, last = statistics.fmean(samples[cut : cut + five]), statistics.fmean(samples[-five:])
+    found = {"highest_before": max(samples[:cut]), "highest_after": max(samples[cut:]), "then": then, "last": last}
+    return {name: round(value) for name, value in found.items()} | {"growth": round(last / then - 1, 4)}
+
+
 def main() -> None:
-    """Trains, looks at the memory every ten seconds, and compares the last twelfth with that after the first sixth."""
+    """Trains, looks at the memory every ten seconds, and compares its end with what it held when it had settled."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0)
+    parser.add_argument("--settling", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     draw, samples, models = random.Random(options.seed), [], 0
     begin = time.perf_counter()
     while (now := time.perf_counter() - begin) < options.seconds:
-        if now >= options.seconds / 360 * len(samples):
+        if now >= PERIOD * len(samples):
             samples.append(resident() / 1e6)
         train(draw)
         models += 1
-    n = len(samples)
-    first, then, last = samples[: n // 6], samples[n // 6 : n // 4], samples[-(n // 12) :]
-    line = {
-        "seconds": round(options.seconds),
-        "models": models,
-        "steps": models * STEPS,
-        "highest_first_sixth": round(max(first)),
-        "highest_later": round(max(samples[len(first) :])),
-        "after_first_sixth": round(statistics.fmean(then)),
-        "last": round(statistics.fmean(last)),
-        "growth": round(statistics.fmean(last) / statistics.fmean(then) - 1, 4),
-        "minutes": [round(statistics.fmean(samples[k : k + 6])) for k in range(0, n, 6)],
-    }
-    write("memory_hour", line)
+    minutes = [round(statistics.fmean(samples[k : k + 6])) for k in range(0, len(samples), 6)]
+    line = {"seconds": round(options.seconds), "settling": round(options.settling), "models": models, "steps": models * STEPS}
+    write("memory_hour", {**line, **settled(samples, options.seconds, options.settling), "minutes": minutes})
 
 
 if __name__ == "__main__":

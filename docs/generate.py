@@ -135,6 +135,7 @@ def kernel() -> str:
 def benchmarks() -> str:
     """The page of figures, from the lines of JSON in benchmarks/results."""
     tables = {"cells": _speeds(), "dropin_fuzz": _agreements(), "peers": _peers(), "generation": _generation(), "runs": _runs()}
+    tables["hour"] = _hour()
     tables |= {name: _table(head, map(row, _engine(name))) for name, (head, row) in ENGINE.items()}
     return (HERE / "benchmarks.template").read_text(encoding="utf-8").format(**tables, zoo=_zoo())
 
@@ -255,6 +256,16 @@ def _build(r: dict[str, Any]) -> str:
 def _memory(r: dict[str, Any]) -> str:
     ours, theirs = (f"{r[name]['after']:.0f} ({r[name]['after'] - r[name]['before']:.0f})" for name in ("ours", "theirs"))
     return f"| {_size(r)} | {ours} | {theirs} | {r['ratio']:.2f} |"
+
+
+def _hour() -> str:
+    (r,) = _measured("memory_hour", lambda row: row["threads"])
+    settling, whole = r["settling"] / 60, r["seconds"] / 60
+    return (
+        f"In {whole:.0f} minutes {r['models']:,} models of {r['steps']:,} steps in all: {r['then']} MB in the five minutes "
+        f"after the first {settling:.0f}, {r['last']} MB in the last five, {100 * r['growth']:+.1f} %; at most "
+        f"{r['highest_before']} MB before and {r['highest_after']} MB after. {_circumstances(r)}."
+    )
 
 
 def _imports(r: dict[str, Any]) -> str:
