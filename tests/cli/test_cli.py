@@ -63,13 +63,16 @@ def test_temperature_zero_is_greedy(place: Path) -> None:
     assert calls[0] == calls[1]
 
 
+HEARD = "import signal; signal.signal(2, signal.default_int_handler); from rondeau.cli import main; main()"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
 @pytest.mark.parametrize("options", [[], ["--patience", "2"]])
 @pytest.mark.parametrize("number", [2, 15])
 def test_a_signal_saves_and_says_how_to_go_on(place: Path, number: int, options: list[str]) -> None:
     folder = f"cut{number}{len(options)}"
     run = ["train", "text.txt", *QUICK[2:], *options, "--minutes", "5", "--run", folder]
-    call = [sys.executable, "-c", "from rondeau.cli import main; main()", *run]
+    call = [sys.executable, "-c", HEARD, *run]  # these tests themselves may run where Ctrl-C is ignored
     process = subprocess.Popen(call, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.time() + 60
     record = place / folder / "metrics.jsonl"
