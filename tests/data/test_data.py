@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondeau import DataError, InputError
-from rondeau.data import Streams, Text, Tokenizer, hold_out, load_text, split_words, strip_licence, tokenizer
+from rondeau.data import Streams, Text, Tokenizer, hold_out, load_text, named, split_words, strip_licence, tokenizer
 
 GUTENBERG = (
     "The Project Gutenberg eBook of X\nsome licence\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n"
