@@ -26,7 +26,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from rondeau import scan
 from rondeau.benchmark.measure import Competitor, Shape, Timing, Work, assert_equal, gradients, interleave, operations
 from rondeau.cells import ALL
-from rondeau.engine.normalise import levels_of
+from rondeau.engine.compile.canonicalise import levels_of
 from rondeau.ir import Cell
 from rondeau.ir.expressions import postorder
 

@@ -52,9 +52,9 @@ class Mutation:
         path.write_text(path.read_text(encoding="utf-8").replace(self.old, self.new), encoding="utf-8")
 
 
-OPS, DIFFERENTIATE, NORMALISE = "ir/ops.py", "engine/differentiate.py", "engine/normalise.py"
-SCHEDULE, LAYOUT, EMIT = "engine/schedule.py", "engine/layout.py", "engine/emit.py"
-PRODUCTS, VECTOR, GRADIENTS = "engine/products.py", "engine/vector.py", "engine/gradients.py"
+OPS, DIFFERENTIATE, NORMALISE = "ir/ops.py", "engine/compile/differentiate.py", "engine/compile/canonicalise.py"
+SCHEDULE, LAYOUT, EMIT = "engine/compile/schedule.py", "engine/compile/layout.py", "engine/llvm/emit.py"
+PRODUCTS, VECTOR, GRADIENTS = "engine/llvm/matmul.py", "engine/llvm/writer.py", "engine/runtime/parameter_gradients.py"
 
 MUTATIONS = (
     # the derivative table

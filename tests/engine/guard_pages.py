@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from rondeau.engine.products import HEADER
-from rondeau.engine.program import Call, Frames, Program
-from rondeau.engine.rows import Rows
+from rondeau.engine.llvm.matmul import HEADER
+from rondeau.engine.runtime.batch_rows import Rows
+from rondeau.engine.runtime.program import Call, Frames, Program
 
 SIDES = ("end", "start")
 PAGE = mmap.PAGESIZE

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from rondeau import ir, scan
-from rondeau.engine import program
+from rondeau.engine.runtime import program
 from rondeau.errors import RondeauError
 from rondeau.ir import Cell, Expr
 from rondeau.ir.declarations import Input, Parameter, State

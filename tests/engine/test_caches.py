@@ -19,19 +19,22 @@ from torch import Tensor
 
 import rondeau
 from rondeau import cells, scan
-from rondeau.engine import Stepper, build, program, rows
+from rondeau.engine import Stepper
+from rondeau.engine.llvm import build
+from rondeau.engine.runtime import batch_rows as rows
+from rondeau.engine.runtime import program
 
 CONSTANT = {
-    "rondeau.engine.build.machine",
-    "rondeau.engine.build._passes",
-    "rondeau.engine.build._versions",
-    "rondeau.engine.fused._kernels",
-    "rondeau.engine.fused._lstm",
-    "rondeau.engine.shown.debug_level",
-    "rondeau.engine.target.machine_for",
-    "rondeau.engine.threads._pool",
-    "rondeau.engine.threads.giving_way",
-    "rondeau.engine.threads.openmp",
+    "rondeau.engine.llvm.build.machine",
+    "rondeau.engine.llvm.build._passes",
+    "rondeau.engine.llvm.build._versions",
+    "rondeau.engine.backends.torch_kernels._kernels",
+    "rondeau.engine.backends.torch_kernels._lstm",
+    "rondeau.engine.compile.printing.debug_level",
+    "rondeau.engine.llvm.target.machine_for",
+    "rondeau.engine.llvm.openmp._pool",
+    "rondeau.engine.llvm.openmp.giving_way",
+    "rondeau.engine.llvm.openmp.openmp",
 }
 """Caches without a bound, of which there are but a few values ever."""
 
@@ -140,7 +143,7 @@ import gc
 from functools import lru_cache
 import torch
 from rondeau import cells
-from rondeau.engine import program
+from rondeau.engine.runtime import program
 from rondeau.nn import Recurrent
 
 program._program = lru_cache(4)(program._program.__wrapped__)

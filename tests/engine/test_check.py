@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from rondeau.cells import ALL
-from rondeau.engine.check import PlanError, checked
-from rondeau.engine.layout import arrange
-from rondeau.engine.normalise import normalise
-from rondeau.engine.program import Program
-from rondeau.engine.schedule import Plan
+from rondeau.engine.compile.canonicalise import normalise
+from rondeau.engine.compile.layout import arrange
+from rondeau.engine.compile.schedule import Plan
+from rondeau.engine.compile.verify_plan import PlanError, checked
+from rondeau.engine.runtime.program import Program
 
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}
 

@@ -13,9 +13,11 @@ from torch.utils.checkpoint import checkpoint
 
 from rondeau import cell, cells, input, scan, state, step, tanh, weight
 from rondeau.cells import ALL
-from rondeau.engine import memory, program, shown
-from rondeau.engine.frame import Frame, frame
-from rondeau.engine.reference import evaluate
+from rondeau.engine.backends.reference import evaluate
+from rondeau.engine.compile import printing as shown
+from rondeau.engine.runtime import arena as memory
+from rondeau.engine.runtime import program
+from rondeau.engine.runtime.buffers import Frame, frame
 from rondeau.errors import InputError
 from rondeau.ir.expressions import node
 from rondeau.ir.ops import OPS

@@ -16,7 +16,7 @@ import guard_pages
 
 from rondeau import scan
 from rondeau.cells import ALL
-from rondeau.engine import program
+from rondeau.engine.runtime import program
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32" or not guard_pages.possible(), reason="no pages can be forbidden here")
 SIZES = [

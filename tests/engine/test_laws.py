@@ -9,7 +9,7 @@ from torch import Tensor
 from rondeau import cells, scan, step
 from rondeau.cells import ALL
 from rondeau.engine import BACKENDS
-from rondeau.engine.problem import pose
+from rondeau.engine.scan_inputs import pose
 from rondeau.ir import Cell
 
 NAMES = list(ALL)

@@ -18,8 +18,9 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from rondeau import cells, scan
 from rondeau.cells import ALL
-from rondeau.engine import Stepper, memory
-from rondeau.engine.memory import Blocks
+from rondeau.engine import Stepper
+from rondeau.engine.runtime import arena as memory
+from rondeau.engine.runtime.arena import Blocks
 from rondeau.ir import Cell
 
 ALIASES: dict[str, Callable[[Tensor], Any]] = {
@@ -275,7 +276,7 @@ def test_what_is_still_held_at_the_end_of_the_process_does_no_harm() -> None:
     text = """
 import atexit, torch
 from rondeau import cells
-from rondeau.engine import memory
+from rondeau.engine.runtime import arena as memory
 from rondeau.nn import Recurrent
 held = memory.borrow(torch.empty(0), 1 << 20)
 array = memory.borrow(torch.empty(0), 1 << 20).numpy()

@@ -16,9 +16,9 @@ import pytest
 
 from rondeau import cell, concat, context, input, past, softmax, state, tanh, weight
 from rondeau.cells import ALL
-from rondeau.engine import program
+from rondeau.engine.llvm.writer import Machine
+from rondeau.engine.runtime import program
 from rondeau.engine.stages import stage
-from rondeau.engine.vector import Machine
 from rondeau.ir import Cell
 
 FOLDER = Path(__file__).parent / "plans"
@@ -63,9 +63,9 @@ def test_every_file_has_a_cell() -> None:
 TURNING = """
 import torch
 from rondeau import cell, input, state, weight
-from rondeau.engine.layout import arrange
-from rondeau.engine.normalise import normalise
-from rondeau.engine.program import Program
+from rondeau.engine.compile.layout import arrange
+from rondeau.engine.compile.canonicalise import normalise
+from rondeau.engine.runtime.program import Program
 
 @cell
 def turning(x=input(2), a=state(2), b=state(2), c=state(2), d=state(2), U=weight(2, 2)):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rondeau import bias, cell, concat, input, largest, mask, mean, scan, state, tanh, time, total, weight
-from rondeau.engine import program
+from rondeau.engine.runtime import program
 from rondeau.ir import Cell
 from rondeau.ir.ops import OPS, spread
 from rondeau.ir.widths import Width

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from rondeau import cell, cells, explain, input, scan, state, tanh, weight
 from rondeau.cells import ALL
-from rondeau.engine import Stepper, problem
+from rondeau.engine import Stepper
+from rondeau.engine import scan_inputs as problem
 from rondeau.errors import InputError
 
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}

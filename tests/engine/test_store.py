@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rondeau.engine import build, store
+from rondeau.engine.llvm import build, store
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system knows no owners and modes")
 KEY, OTHER = "a" * 64, "b" * 64

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rondeau import Source, bias, cell, cells, concat, input, normalise, softmax, state, step, tanh, time, weight, where
 from rondeau.cells import ALL
-from rondeau.engine.reference import evaluate
+from rondeau.engine.backends.reference import evaluate
 from rondeau.ir import Cell, Width, bibtex, latex, table, text
 from rondeau.ir.declarations import Parameter
 from rondeau.ir.expressions import constant, node

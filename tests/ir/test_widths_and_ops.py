@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rondeau import CellError, InputError
 from rondeau.cells import ALL, lstm
-from rondeau.engine.reference import evaluate
+from rondeau.engine.backends.reference import evaluate
 from rondeau.ir import Width, latex, table
 from rondeau.ir.expressions import constant, node
 from rondeau.ir.ops import LEAVES, OPS, apply

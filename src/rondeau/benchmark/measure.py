@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rondeau.benchmark.processor import processor
-from rondeau.engine.normalise import levels_of
+from rondeau.engine.compile.canonicalise import levels_of
 from rondeau.engine.scan import scan
 from rondeau.errors import RunError
 from rondeau.ir.cell import Cell

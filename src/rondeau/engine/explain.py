@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from rondeau.engine.problem import pose
 from rondeau.engine.scan import BACKENDS, choose
+from rondeau.engine.scan_inputs import pose
 from rondeau.ir.cell import Cell
 
 

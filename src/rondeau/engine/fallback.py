@@ -6,7 +6,7 @@ import warnings
 
 import torch
 
-from rondeau.engine.problem import Problem
+from rondeau.engine.scan_inputs import Problem
 from rondeau.errors import FallbackWarning
 
 _told: set[tuple[str, str, torch.dtype]] = set()

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rondeau.engine import compiled, fallback, fused, reference
-from rondeau.engine.frame import Frame
-from rondeau.engine.hoist import others
-from rondeau.engine.problem import Extras, Problem, States, pose
-from rondeau.engine.program import Kept, frames_of, program_of
-from rondeau.engine.twice import gradients_of, with_autograd, with_tensors
+from rondeau.engine import fallback
+from rondeau.engine.backends import compiled, reference
+from rondeau.engine.backends import torch_kernels as fused
+from rondeau.engine.backends.double_backward import gradients_of, with_autograd, with_tensors
+from rondeau.engine.runtime.buffers import Frame
+from rondeau.engine.runtime.hoisted import others
+from rondeau.engine.runtime.program import Kept, frames_of, program_of
+from rondeau.engine.scan_inputs import Extras, Problem, States, pose
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.serialise import from_json, to_json
@@ -59,7 +61,7 @@ def run(
     extras: Extras,
     options: tuple[float | None, tuple[str, ...], bool],
 ) -> tuple[Tensor, States, dict[str, Tensor]]:
-    """As `rondeau.engine.reference.run`, through the operator. ``options`` are clip, trace and reverse."""
+    """As `rondeau.engine.backends.reference.run`, through the operator. ``options`` are clip, trace and reverse."""
     _check_target(cell)
     clip, trace, reverse = options
     names = [item.name for item in cell.inputs[1:] if item.name in extras]

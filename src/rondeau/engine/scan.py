@@ -8,9 +8,11 @@ from typing import Any
 
 from torch import Tensor
 
-from rondeau.engine import compiled, fallback, fused, operator, reference
-from rondeau.engine.problem import Extras, Problem, States, pose
-from rondeau.engine.segments import in_segments
+from rondeau.engine import fallback, operator
+from rondeau.engine.backends import compiled, reference
+from rondeau.engine.backends import torch_kernels as fused
+from rondeau.engine.checkpointing import in_segments
+from rondeau.engine.scan_inputs import Extras, Problem, States, pose
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 
@@ -29,7 +31,7 @@ BACKENDS = (
     Backend("torch", fused.refusal, fused.run),
     Backend("reference", lambda problem: None, reference.run),
 )
-"""In the order in which ``auto`` prefers them, but for what `rondeau.engine.fused.fastest` names."""
+"""In the order in which ``auto`` prefers them, but for what `rondeau.engine.backends.torch_kernels.fastest` names."""
 
 
 def scan(

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from rondeau.engine.build import assembly
-from rondeau.engine.layout import arrange
-from rondeau.engine.normalise import normalise
-from rondeau.engine.program import Program
-from rondeau.engine.shown import gradient_text, plan_text
+from rondeau.engine.compile.canonicalise import normalise
+from rondeau.engine.compile.layout import arrange
+from rondeau.engine.compile.printing import gradient_text, plan_text
+from rondeau.engine.llvm.build import assembly
+from rondeau.engine.runtime.program import Program
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rondeau.engine import compiled
-from rondeau.engine.problem import States, pose
-from rondeau.engine.products import HEADER
-from rondeau.engine.program import program_of
-from rondeau.engine.rows import dense
+from rondeau.engine.backends import compiled
+from rondeau.engine.llvm.matmul import HEADER
+from rondeau.engine.runtime.batch_rows import dense
+from rondeau.engine.runtime.program import program_of
+from rondeau.engine.scan_inputs import States, pose
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 

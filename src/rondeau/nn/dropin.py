@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from rondeau import cells
 from rondeau.engine import scan, step
+from rondeau.engine.eager.functorch import transforming
 from rondeau.engine.operator import for_onnx, recording
-from rondeau.engine.transforms import transforming
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 from rondeau.nn import stock

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rondeau.cells import elman, gru, lstm, projected_lstm
-from rondeau.engine.problem import Problem
-from rondeau.engine.reference import Result
-from rondeau.engine.sequences import reversed_within
-from rondeau.engine.transforms import transforming
-from rondeau.engine.twice import differentiable_twice
+from rondeau.engine.backends.double_backward import differentiable_twice
+from rondeau.engine.backends.reference import Result
+from rondeau.engine.eager.functorch import transforming
+from rondeau.engine.eager.padding import reversed_within
+from rondeau.engine.scan_inputs import Problem
 from rondeau.ir.cell import Cell
 from rondeau.ir.expressions import postorder
 
@@ -103,7 +103,7 @@ def fastest(problem: Problem) -> bool:
 
 
 def run(problem: Problem) -> Result:
-    """As `rondeau.engine.reference.run`."""
+    """As `rondeau.engine.backends.reference.run`."""
     y, *state = differentiable_twice(problem, _outputs)
     return y, tuple(state), {}
 

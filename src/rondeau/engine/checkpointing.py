@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rondeau.engine.problem import Problem
-from rondeau.engine.reference import Result
-from rondeau.engine.twice import with_tensors
+from rondeau.engine.backends.double_backward import with_tensors
+from rondeau.engine.backends.reference import Result
+from rondeau.engine.scan_inputs import Problem
 from rondeau.errors import InputError
 
 Run = Callable[[Problem], Result]

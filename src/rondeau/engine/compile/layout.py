@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from rondeau.engine.differentiate import Reverse, cotangent, differentiate
-from rondeau.engine.normalise import Step, levels_of
-from rondeau.engine.schedule import Place, Store
+from rondeau.engine.compile.canonicalise import Step, levels_of
+from rondeau.engine.compile.differentiate import Reverse, cotangent, differentiate
+from rondeau.engine.compile.schedule import Place, Store
 from rondeau.ir.expressions import Expr, constant, postorder, same
 from rondeau.ir.ops import spread
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rondeau.engine.schedule import Block, Place, Plan
+from rondeau.engine.compile.schedule import Block, Place, Plan
 from rondeau.ir.expressions import Expr
 
 

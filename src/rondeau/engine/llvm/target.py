@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from rondeau.engine.vector import Machine
+from rondeau.engine.llvm.writer import Machine
 
 CACHE = 3 << 19
 """Bytes of weights beyond which they do not stay in a core's own cache from step to step."""

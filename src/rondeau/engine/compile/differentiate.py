@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rondeau.engine.normalise import Step, levels_of, products, regroup
-from rondeau.engine.sums import split_sums
+from rondeau.engine.compile.canonicalise import Step, levels_of, products, regroup
+from rondeau.engine.compile.split_sums import split_sums
 from rondeau.ir.expressions import Expr, constant, node, postorder
 from rondeau.ir.ops import OPS, concat, features, maximum, minimum, spread, total
 from rondeau.ir.widths import Width

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rondeau.engine.schedule import Block, Place, Plan
+from rondeau.engine.compile.schedule import Block, Place, Plan
 from rondeau.errors import RondeauError
 from rondeau.ir.expressions import Expr
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rondeau.engine.problem import Problem, States
-from rondeau.engine.sequences import alive, reversed_within
+from rondeau.engine.eager.padding import alive, reversed_within
+from rondeau.engine.scan_inputs import Problem, States
 from rondeau.ir.expressions import Expr, postorder
 from rondeau.ir.ops import OPS
 from rondeau.ir.rewrite import primitive

@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
-from rondeau.engine import store
-from rondeau.engine.threads import FUNCTIONS, giving_way, openmp
+from rondeau.engine.llvm import store
+from rondeau.engine.llvm.openmp import FUNCTIONS, giving_way, openmp
 
 OPTIMISE = 2
 

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rondeau.engine import reference
-from rondeau.engine.problem import Problem
-from rondeau.engine.program import Kept, Program, program_of
-from rondeau.engine.schedule import REDUCTIONS
-from rondeau.engine.transforms import transforming
-from rondeau.engine.twice import batched, by_reference, with_tensors
+from rondeau.engine.backends import reference
+from rondeau.engine.backends.double_backward import batched, by_reference, with_tensors
+from rondeau.engine.compile.schedule import REDUCTIONS
+from rondeau.engine.eager.functorch import transforming
+from rondeau.engine.runtime.program import Kept, Program, program_of
+from rondeau.engine.scan_inputs import Problem
 from rondeau.ir.cell import Cell
 from rondeau.ir.expressions import Expr, postorder
 from rondeau.ir.rewrite import primitive
@@ -52,7 +52,7 @@ def _too_large(cell: Cell) -> str | None:
 
 
 def run(problem: Problem) -> reference.Result:
-    """As `rondeau.engine.reference.run`."""
+    """As `rondeau.engine.backends.reference.run`."""
     program, tensors = program_of(problem), problem.tensors
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         outputs = _Scan.apply(program, problem, *tensors)

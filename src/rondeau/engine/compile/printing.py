@@ -6,8 +6,8 @@ import os
 import sys
 from functools import cache
 
-from rondeau.engine.layout import Layout
-from rondeau.engine.schedule import Block, Plan
+from rondeau.engine.compile.layout import Layout
+from rondeau.engine.compile.schedule import Block, Plan
 from rondeau.errors import InputError
 from rondeau.ir.expressions import Expr, postorder
 from rondeau.ir.text import spell

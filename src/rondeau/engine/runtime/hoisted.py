@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rondeau.engine import reference
-from rondeau.engine.layout import Column, Layout
-from rondeau.engine.problem import Problem
-from rondeau.engine.rows import Rows
+from rondeau.engine.backends import reference
+from rondeau.engine.compile.layout import Column, Layout
+from rondeau.engine.runtime.batch_rows import Rows
+from rondeau.engine.scan_inputs import Problem
 from rondeau.ir.expressions import Expr, postorder
 
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from rondeau.engine import reference
-from rondeau.engine.problem import Problem
-from rondeau.engine.transforms import transforming
+from rondeau.engine.backends import reference
+from rondeau.engine.eager.functorch import transforming
+from rondeau.engine.scan_inputs import Problem
 
 Result = TypeVar("Result")
 

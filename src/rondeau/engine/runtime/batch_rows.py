@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rondeau.engine.problem import Problem
+from rondeau.engine.scan_inputs import Problem
 
 REMEMBERED = 1 << 14  # numbers of a step, beside which the making of their table is nothing
 

@@ -9,12 +9,12 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from rondeau.engine.differentiate import ProductGradient
-from rondeau.engine.hoist import evaluated, stacked, sum_of
-from rondeau.engine.layout import Layout
-from rondeau.engine.problem import Problem
-from rondeau.engine.rows import Rows
-from rondeau.engine.twice import with_autograd, with_tensors
+from rondeau.engine.backends.double_backward import with_autograd, with_tensors
+from rondeau.engine.compile.differentiate import ProductGradient
+from rondeau.engine.compile.layout import Layout
+from rondeau.engine.runtime.batch_rows import Rows
+from rondeau.engine.runtime.hoisted import evaluated, stacked, sum_of
+from rondeau.engine.scan_inputs import Problem
 from rondeau.ir.expressions import Expr
 
 

@@ -11,22 +11,22 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from rondeau.engine.build import Kernel, assembly, build
-from rondeau.engine.check import checked
-from rondeau.engine.emit import Code, emit
-from rondeau.engine.frame import Frame, bound, frame
-from rondeau.engine.gradients import Blocks, Recipe
-from rondeau.engine.hoist import others, project
-from rondeau.engine.layout import Layout, arrange
-from rondeau.engine.memory import borrow
-from rondeau.engine.normalise import normalise
-from rondeau.engine.problem import Problem
-from rondeau.engine.rows import Rows, rows_of
-from rondeau.engine.schedule import Plan, Store, schedule
-from rondeau.engine.shown import debug, debug_level, gradient_text, plan_text
-from rondeau.engine.target import CACHE, machine_for
-from rondeau.engine.threads import available, openmp, side_by_side
-from rondeau.engine.vector import Machine
+from rondeau.engine.compile.canonicalise import normalise
+from rondeau.engine.compile.layout import Layout, arrange
+from rondeau.engine.compile.printing import debug, debug_level, gradient_text, plan_text
+from rondeau.engine.compile.schedule import Plan, Store, schedule
+from rondeau.engine.compile.verify_plan import checked
+from rondeau.engine.llvm.build import Kernel, assembly, build
+from rondeau.engine.llvm.emit import Code, emit
+from rondeau.engine.llvm.openmp import available, openmp, side_by_side
+from rondeau.engine.llvm.target import CACHE, machine_for
+from rondeau.engine.llvm.writer import Machine
+from rondeau.engine.runtime.arena import borrow
+from rondeau.engine.runtime.batch_rows import Rows, rows_of
+from rondeau.engine.runtime.buffers import Frame, bound, frame
+from rondeau.engine.runtime.hoisted import others, project
+from rondeau.engine.runtime.parameter_gradients import Blocks, Recipe
+from rondeau.engine.scan_inputs import Problem
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
 

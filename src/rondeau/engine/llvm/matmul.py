@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rondeau.engine.schedule import Group, Term
-from rondeau.engine.vector import Machine, Writer
+from rondeau.engine.compile.schedule import Group, Term
+from rondeau.engine.llvm.writer import Machine, Writer
 from rondeau.ir.expressions import Expr
 
 HEADER = 7

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rondeau.engine.fetch import expected
-from rondeau.engine.launch import launchers
-from rondeau.engine.products import HEADER, Matrices, Pack, packer, product
-from rondeau.engine.schedule import Block, Place, Plan, Store
-from rondeau.engine.target import CACHE
-from rondeau.engine.vector import Machine, Writer, declarations, definitions, pointwise
+from rondeau.engine.compile.schedule import Block, Place, Plan, Store
+from rondeau.engine.llvm.entry_points import launchers
+from rondeau.engine.llvm.matmul import HEADER, Matrices, Pack, packer, product
+from rondeau.engine.llvm.prefetch import expected
+from rondeau.engine.llvm.target import CACHE
+from rondeau.engine.llvm.writer import Machine, Writer, declarations, definitions, pointwise
 from rondeau.ir.expressions import Expr
 from rondeau.ir.ops import OPS
 

@@ -1,0 +1,1 @@
+"""From a cell to a plan of kernels: passes from value to value that know neither torch nor LLVM."""

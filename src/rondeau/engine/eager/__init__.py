@@ -1,0 +1,1 @@
+"""A cell's expressions on tensors, operation by operation."""
