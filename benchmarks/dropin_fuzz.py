@@ -150,9 +150,9 @@ def on(backend: str) -> Iterator[Counter[str]]:
     """Counts the backends that run; any but ``auto`` is preferred where it can run, for single steps too."""
     ran, choose, transforming = Counter[str](), SCAN.choose, dropin.transforming
 
-    def chosen(problem: Any, name: str = "auto") -> Any:
+    def chosen(inputs: Any, name: str = "auto") -> Any:
         wanted = next((item for item in BACKENDS if item.name == backend), None)
-        found = wanted if wanted is not None and wanted.refusal(problem) is None else choose(problem, name)
+        found = wanted if wanted is not None and wanted.refusal(inputs) is None else choose(inputs, name)
         ran[found.name] += 1
         return found
 

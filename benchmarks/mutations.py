@@ -218,7 +218,7 @@ MUTATIONS = (
     Mutation(GRADIENTS, " and m.operand is mine[0].operand", "", "gates that multiply different vectors share one product"),
     Mutation(
         GRADIENTS,
-        "self.rows.from_slots(value).unsqueeze(1)",
+        "self.rows.unsort(value).unsqueeze(1)",
         "value.unsqueeze(1)",
         "the gradients of a context lie in the order of lengths",
     ),

@@ -23,6 +23,8 @@ ORDER = [
     "export",
     "cli",
 ]
+ROOMS = ["compile", "llvm", "inputs", "eager", "runtime", "backends"]
+"""The rooms of the engine: each imports only from those before it, and the files at its top from all."""
 FORBIDDEN = {"ir": {"torch", "numpy", "llvmlite"}, "cells": {"torch", "numpy", "llvmlite"}, "data": {"llvmlite"}}
 SOURCE = Path(__file__).parent.parent / "src" / "rondeau"
 LATE = {
@@ -57,6 +59,29 @@ def faults(package: str, text: str) -> list[str]:
             if not top or top in FORBIDDEN.get(package, set()) or against:
                 found.append(name)
     return found
+
+
+def room_faults(room: str, text: str) -> list[str]:
+    """What a source file in a room of the engine imports from a later room, or from the files at the engine's top."""
+    return [
+        name
+        for node in ast.walk(ast.parse(text))
+        for name in origins(node)
+        if f"{name}.".startswith("rondeau.engine.") and not allowed(room, f"{name}.".split(".")[2])
+    ]
+
+
+def origins(node: ast.AST) -> list[str]:
+    """The modules that a node imports from; what it takes from the engine itself may be a room."""
+    names = imported(node)
+    if isinstance(node, ast.ImportFrom):
+        return names[1:] if names[0] == "rondeau.engine" else names[:1]
+    return names
+
+
+def allowed(room: str, other: str) -> bool:
+    """Whether a room may import from another."""
+    return other in ROOMS and ROOMS.index(other) <= ROOMS.index(room)
 
 
 def module_name(path: Path) -> str:
@@ -125,6 +150,34 @@ def test_imports_run_one_way(path: Path) -> None:
     package = path.relative_to(SOURCE).parts[0].removesuffix(".py")
     if package not in ("__init__", "__main__"):
         assert not faults(package, path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((SOURCE / "engine").glob("*/*.py")), ids=lambda p: str(p.relative_to(SOURCE / "engine"))
+)
+def test_the_rooms_of_the_engine_are_in_order(path: Path) -> None:
+    assert not room_faults(path.parent.name, path.read_text(encoding="utf-8"))
+
+
+def test_every_room_of_the_engine_has_its_place() -> None:
+    assert {path.parent.name for path in (SOURCE / "engine").glob("*/__init__.py")} == set(ROOMS)
+
+
+@pytest.mark.parametrize(
+    ("room", "text", "expected"),
+    [
+        ("eager", "from rondeau.engine.runtime.arena import Pool", ["rondeau.engine.runtime.arena"]),
+        ("compile", "def f():\n    import rondeau.engine.llvm.emit", ["rondeau.engine.llvm.emit"]),
+        ("runtime", "from rondeau.engine import backends", ["rondeau.engine.backends"]),
+        ("runtime", "from rondeau.engine import scan", ["rondeau.engine.scan"]),
+        ("backends", "from rondeau.engine.scan import scan", ["rondeau.engine.scan"]),
+        ("backends", "import rondeau.engine", ["rondeau.engine"]),
+        ("runtime", "from rondeau.engine.compile.layout import Layout", []),
+        ("runtime", "from rondeau.engine.runtime import arena", []),
+    ],
+)
+def test_a_fault_between_rooms_is_found(room: str, text: str, expected: list[str]) -> None:
+    assert room_faults(room, text) == expected
 
 
 def sources() -> dict[str, str]:

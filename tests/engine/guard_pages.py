@@ -17,7 +17,7 @@ import numpy as np
 from torch import Tensor
 
 from rondeau.engine.llvm.matmul import HEADER
-from rondeau.engine.runtime.batch_rows import Rows
+from rondeau.engine.runtime.batch_rows import BatchRows
 from rondeau.engine.runtime.program import Call, Frames, Program
 
 SIDES = ("end", "start")
@@ -83,12 +83,12 @@ def guarded(plain: Any, side: str) -> Any:
     """`Program._call` with guards."""
 
     def call(
-        self: Program, kind: str, at: Frames, lasting: Tensor, passing: Tensor, buffers: Mapping[str, Tensor], rows: Rows
+        self: Program, kind: str, at: Frames, saved: Tensor, workspace: Tensor, buffers: Mapping[str, Tensor], rows: BatchRows
     ) -> Call:
-        found = plain(self, kind, at, lasting, passing, buffers, rows)
+        found = plain(self, kind, at, saved, workspace, buffers, rows)
         views = {}
         for name in found.code.buffers:
-            home = next((pair for pair in ((at.lasting, lasting), (at.passing, passing)) if name in pair[0].at), None)
+            home = next((pair for pair in ((at.saved, saved), (at.workspace, workspace)) if name in pair[0].at), None)
             views[name] = (buffers[name] if home is None else home[0].view(home[1], name)).detach().numpy()
         extra: Any = {"guard side": side, "guard rows": rows, "guard arrays": views}
         return Guarded(found.code, found.kernel, found.words, {**found.buffers, **extra})

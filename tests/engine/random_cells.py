@@ -398,15 +398,15 @@ def guarded() -> Iterator[list[Tensor]]:
     """Lends kernels memory that holds NaN and lies between guards; they may write nothing outside it."""
     lent: list[Tensor] = []
 
-    def borrow(like: Tensor, count: int) -> Tensor:
+    def allocate(like: Tensor, count: int) -> Tensor:
         lent.append(torch.full((count + 2 * GUARD,), torch.nan, dtype=like.dtype))
         return lent[-1][GUARD : GUARD + count]
 
-    before, program.borrow = program.borrow, borrow
+    before, program.allocate = program.allocate, allocate
     try:
         yield lent
     finally:
-        program.borrow = before
+        program.allocate = before
     assert all(w[:GUARD].isnan().all() and w[-GUARD:].isnan().all() for w in lent), "a kernel wrote outside its memory"
 
 

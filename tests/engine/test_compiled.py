@@ -15,8 +15,7 @@ from rondeau import cell, cells, input, scan, state, step, tanh, weight
 from rondeau.cells import ALL
 from rondeau.engine.backends.reference import evaluate
 from rondeau.engine.compile import printing as shown
-from rondeau.engine.runtime import arena as memory
-from rondeau.engine.runtime import program
+from rondeau.engine.runtime import arena, program
 from rondeau.engine.runtime.buffers import Frame, frame
 from rondeau.errors import InputError
 from rondeau.ir.expressions import node
@@ -35,7 +34,7 @@ class Guards:
         self.ranks: dict[tuple[tuple[str, tuple[int, int]], ...], int] = {}
         self.made: list[torch.Tensor] = []
         monkeypatch.setattr(program, "frame", self.frame)
-        monkeypatch.setattr(program, "borrow", self.borrow)
+        monkeypatch.setattr(program, "allocate", self.allocate)
         program._program.cache_clear()
 
     def frame(self, shapes) -> Frame:
@@ -47,7 +46,7 @@ class Guards:
         self.frames[found.size] = found
         return found
 
-    def borrow(self, like: torch.Tensor, count: int) -> torch.Tensor:
+    def allocate(self, like: torch.Tensor, count: int) -> torch.Tensor:
         self.made.append(torch.full((count,), MARK, dtype=like.dtype))
         return self.made[-1]
 
@@ -203,17 +202,17 @@ def test_a_forked_child_computes_on_one_thread(two_threads) -> None:
 
 @pytest.fixture
 def lent(monkeypatch) -> list[weakref.ref[torch.Tensor]]:
-    """What runs borrow."""
+    """What runs allocate."""
     found = []
-    borrow = program.borrow
+    allocate = program.allocate
 
     def watched(like: torch.Tensor, count: int) -> torch.Tensor:
-        value = borrow(like, count)
+        value = allocate(like, count)
         found.append(weakref.ref(value))
         return value
 
-    monkeypatch.setattr(program, "borrow", watched)
-    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(program, "allocate", watched)
+    monkeypatch.setattr(arena, "SMALL", 0)
     return found
 
 
@@ -230,9 +229,9 @@ def test_memory_goes_back_when_the_graph_does(lent) -> None:
         assert lent[3]() is not None
         del y, _
         assert lent[3]() is None
-        kinds = {id(block) for _, block in memory._blocks._free.values()}
+        kinds = {id(block) for _, block in arena._pool._free.values()}
         scan(plain, weights, x, backend="compiled")
-        assert {id(block) for _, block in memory._blocks._free.values()} == kinds  # nothing new was made
+        assert {id(block) for _, block in arena._pool._free.values()} == kinds  # nothing new was made
     finally:
         gc.enable()
 

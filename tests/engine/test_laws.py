@@ -9,7 +9,7 @@ from torch import Tensor
 from rondeau import cells, scan, step
 from rondeau.cells import ALL
 from rondeau.engine import BACKENDS
-from rondeau.engine.scan_inputs import pose
+from rondeau.engine.inputs.check import check_inputs
 from rondeau.ir import Cell
 
 NAMES = list(ALL)
@@ -67,8 +67,8 @@ class Case:
 
 
 def backends(case: Case, **options) -> list[str]:
-    problem = pose(case.cell, case.params, case.x, case.state, context=case.context, masks=case.masks, **options)
-    able = [b.name for b in BACKENDS if b.refusal(problem) is None]
+    inputs = check_inputs(case.cell, case.params, case.x, case.state, context=case.context, masks=case.masks, **options)
+    able = [b.name for b in BACKENDS if b.refusal(inputs) is None]
     assert "reference" in able
     return able
 

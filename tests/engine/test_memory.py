@@ -19,8 +19,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from rondeau import cells, scan
 from rondeau.cells import ALL
 from rondeau.engine import Stepper
-from rondeau.engine.runtime import arena as memory
-from rondeau.engine.runtime.arena import Blocks
+from rondeau.engine.runtime import arena
+from rondeau.engine.runtime.arena import Pool
 from rondeau.ir import Cell
 
 ALIASES: dict[str, Callable[[Tensor], Any]] = {
@@ -42,31 +42,31 @@ ALIASES: dict[str, Callable[[Tensor], Any]] = {
 @pytest.fixture(autouse=True)
 def _small(monkeypatch) -> Iterator[None]:
     """Even the smallest run borrows."""
-    monkeypatch.setattr(memory, "SMALL", 0)
-    memory._blocks.clear()
+    monkeypatch.setattr(arena, "SMALL", 0)
+    arena._pool.clear()
     yield
-    memory._blocks.clear()
+    arena._pool.clear()
 
 
 @pytest.mark.parametrize("alias", ALIASES.values(), ids=list(ALIASES))
 def test_a_block_comes_back_when_its_last_alias_is_gone(alias: Callable[[Tensor], Any]) -> None:
     like = torch.empty(0)
-    lent = memory.borrow(like, 100)
+    lent = arena.allocate(like, 100)
     kept = alias(lent)
     address = lent.data_ptr()
     del lent
     gc.collect()
-    assert len(memory._blocks) == 0
-    assert memory.borrow(like, 100).data_ptr() != address
+    assert len(arena._pool) == 0
+    assert arena.allocate(like, 100).data_ptr() != address
     del kept
     gc.collect()
-    assert memory.borrow(like, 100).data_ptr() == address
+    assert arena.allocate(like, 100).data_ptr() == address
 
 
 def test_what_is_lent_is_as_torch_would_make_it() -> None:
     for dtype in (torch.float32, torch.float64):
         with torch.inference_mode():
-            lent = memory.borrow(torch.empty(0, dtype=dtype), 1001)
+            lent = arena.allocate(torch.empty(0, dtype=dtype), 1001)
         assert lent.dtype == dtype and lent.shape == (1001,) and lent.is_contiguous()
         assert lent.data_ptr() % 64 == 0 and not lent.is_inference() and not lent.requires_grad
         assert lent.untyped_storage().nbytes() == 1001 * dtype.itemsize  # nothing behind it can be reached
@@ -161,8 +161,8 @@ def test_results_and_gradients_belong_to_the_caller(name: str) -> None:
         for seed in (4, 5, 6):
             gradients(*run(cell, drawn(cell, seed=seed)))
         assert all(torch.equal(a, b) for a, b in zip(results, copies, strict=True))
-        lent = {block.ctypes.data for _, block in memory._blocks._free.values()}
-        assert len(memory._blocks) and not lent & set(storages)
+        lent = {block.ctypes.data for _, block in arena._pool._free.values()}
+        assert len(arena._pool) and not lent & set(storages)
 
 
 def test_a_stepper_keeps_what_it_runs_in() -> None:
@@ -204,12 +204,12 @@ def test_threads_do_not_read_one_anothers_memory() -> None:
     assert wrong == []
 
 
-def lending(blocks: Blocks, size: int) -> tuple[memory.Key, np.ndarray]:
+def lending(blocks: Pool, size: int) -> tuple[arena.Key, np.ndarray]:
     return blocks.take((torch.float32, size), lambda: np.empty(size, np.float32))
 
 
 def test_blocks_are_bounded_and_the_oldest_go_first() -> None:
-    blocks = Blocks(limit=1000)
+    blocks = Pool(limit=1000)
     lent = [lending(blocks, 100) for _ in range(4)]
     assert (blocks.lent, blocks.total, blocks.most) == (1600, 0, 1600)
     for key, block in lent:
@@ -220,13 +220,13 @@ def test_blocks_are_bounded_and_the_oldest_go_first() -> None:
 
 
 def test_a_block_larger_than_all_that_may_be_kept_is_let_go() -> None:
-    blocks = Blocks(limit=1000)
+    blocks = Pool(limit=1000)
     blocks.give(*lending(blocks, 1000))
     assert (len(blocks), blocks.total, blocks.lent) == (0, 0, 0)
 
 
 def test_no_more_is_kept_than_twice_what_was_ever_in_use() -> None:
-    blocks = Blocks(limit=1 << 30)
+    blocks = Pool(limit=1 << 30)
     for size in (*range(1000, 100, -10), *range(100, 1000, 10)):
         first, second = lending(blocks, size), lending(blocks, size)
         assert len(first[1]) < 1.5 * size and first[1] is not second[1]
@@ -236,7 +236,7 @@ def test_no_more_is_kept_than_twice_what_was_ever_in_use() -> None:
 
 
 def test_a_block_serves_what_is_a_little_smaller() -> None:
-    blocks = Blocks(limit=1 << 30)
+    blocks = Pool(limit=1 << 30)
     lent = [lending(blocks, size) for size in (100, 130, 200)]
     for key, block in lent:
         blocks.give(key, block)
@@ -249,7 +249,7 @@ def test_a_block_serves_what_is_a_little_smaller() -> None:
 
 
 def test_a_block_may_come_back_while_the_lock_is_held() -> None:
-    blocks = Blocks(limit=1000)
+    blocks = Pool(limit=1000)
     lent = lending(blocks, 10)
     with blocks._lock:
         blocks.give(*lent)
@@ -265,7 +265,7 @@ def test_a_child_forked_while_the_lock_is_held_does_not_wait_for_it() -> None:
     expected = float(gradients(*run(cells.lstm(), drawn(cells.lstm())))[0].sum())
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    with memory._blocks._lock:
+    with arena._pool._lock:
         child = context.Process(target=_child, args=(queue,))
         child.start()
     assert queue.get(timeout=60) == pytest.approx(expected)
@@ -276,12 +276,12 @@ def test_what_is_still_held_at_the_end_of_the_process_does_no_harm() -> None:
     text = """
 import atexit, torch
 from rondeau import cells
-from rondeau.engine.runtime import arena as memory
+from rondeau.engine.runtime import arena
 from rondeau.nn import Recurrent
-held = memory.borrow(torch.empty(0), 1 << 20)
-array = memory.borrow(torch.empty(0), 1 << 20).numpy()
+held = arena.allocate(torch.empty(0), 1 << 20)
+array = arena.allocate(torch.empty(0), 1 << 20).numpy()
 y, _ = Recurrent(cells.gru(), 64, 64)(torch.randn(32, 100, 64))
-atexit.register(lambda: memory.borrow(torch.empty(0), 1 << 20).sum())
+atexit.register(lambda: arena.allocate(torch.empty(0), 1 << 20).sum())
 """
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")

@@ -62,7 +62,7 @@ def test_a_fault_is_found_and_made_small(monkeypatch) -> None:
 
 def test_what_is_written_outside_the_memory_is_seen() -> None:
     with pytest.raises(AssertionError, match="outside its memory"), guarded():
-        torch.as_strided(program.borrow(torch.zeros(1), 3), (4,), (1,), random_cells.GUARD)[3] = 0.0
+        torch.as_strided(program.allocate(torch.zeros(1), 3), (4,), (1,), random_cells.GUARD)[3] = 0.0
 
 
 @cell

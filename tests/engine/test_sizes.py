@@ -12,7 +12,7 @@ from torch import Tensor
 from rondeau import cell, cells, explain, input, scan, state, tanh, weight
 from rondeau.cells import ALL
 from rondeau.engine import Stepper
-from rondeau.engine import scan_inputs as problem
+from rondeau.engine.inputs import check
 from rondeau.errors import InputError
 
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}
@@ -84,8 +84,8 @@ def test_explaining_takes_no_memory() -> None:
 
 def test_the_largest_run_that_is_taken() -> None:
     with pytest.raises(InputError, match="at most"):
-        problem.pose(cells.elman(), elman(4), huge(1, problem.MOST // 4 + 1, 1))
-    assert problem.pose(cells.elman(), elman(4), huge(1, problem.MOST // 4, 1)).time == problem.MOST // 4
+        check.check_inputs(cells.elman(), elman(4), huge(1, check.MOST // 4 + 1, 1))
+    assert check.check_inputs(cells.elman(), elman(4), huge(1, check.MOST // 4, 1)).time == check.MOST // 4
 
 
 @pytest.mark.parametrize("entry", [-1, 3, 10**9, 10**19])

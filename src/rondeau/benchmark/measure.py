@@ -203,7 +203,7 @@ def operations(cell: Cell, shape: Shape) -> int:
     program = primitive(cell.roots)
     roots = [program[root] for root in cell.roots]
     levels = levels_of(roots, cell)
-    times = {"const": 1, "slot": shape.batch, "step": shape.batch * shape.time, "state": shape.batch * shape.time}
+    times = {"const": 1, "sequence": shape.batch, "step": shape.batch * shape.time, "state": shape.batch * shape.time}
     products = [expr for expr in postorder(roots) if expr.op == "matmul"]
     return sum(2 * e.width.bind(sizes) * e.args[1].width.bind(sizes) * times[levels[e]] for e in products)
 

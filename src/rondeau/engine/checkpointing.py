@@ -14,12 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rondeau.engine.backends.double_backward import with_tensors
-from rondeau.engine.backends.reference import Result
-from rondeau.engine.scan_inputs import Problem
+from rondeau.engine.inputs.scan_inputs import Result, ScanInputs
 from rondeau.errors import InputError
 
-Run = Callable[[Problem], Result]
+Run = Callable[[ScanInputs], Result]
 
 
 def segment_size(segment: int | str, time: int) -> int:
@@ -38,43 +36,42 @@ def segment_size(segment: int | str, time: int) -> int:
 def in_segments(run: Run, segment: int | str) -> Run:
     """``run``, segment by segment, keeping little for the backward pass."""
 
-    def whole(problem: Problem) -> Result:
-        size = segment_size(segment, problem.time)
-        differentiated = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in problem.tensors)
-        if problem.time <= size or not differentiated:
-            return run(problem)
-        state, parts = problem.state, []
-        for part in _cut(problem, size):
+    def whole(inputs: ScanInputs) -> Result:
+        size = segment_size(segment, inputs.time)
+        if inputs.time <= size or not inputs.needs_grad:
+            return run(inputs)
+        state, parts = inputs.state, []
+        for part in _cut(inputs, size):
             y, state, traces = _again(run, replace(part, state=state))
             parts.append((y, *traces.values()))
-        ordered = reversed(parts) if problem.reverse else parts
+        ordered = reversed(parts) if inputs.reverse else parts
         y, *traces_ = (torch.cat(values, 1) for values in zip(*ordered))
-        return y, state, dict(zip(problem.trace, traces_))
+        return y, state, dict(zip(inputs.trace, traces_))
 
     return whole
 
 
-def _cut(problem: Problem, size: int) -> Iterator[Problem]:
+def _cut(inputs: ScanInputs, size: int) -> Iterator[ScanInputs]:
     """The segments in the order in which they run."""
-    moving = {item.name for item in problem.cell.inputs[1:] if item.per == "step"}
-    starts = range(0, problem.time, size)
-    for start in reversed(starts) if problem.reverse else starts:
+    moving = {item.name for item in inputs.cell.inputs[1:] if item.per == "step"}
+    starts = range(0, inputs.time, size)
+    for start in reversed(starts) if inputs.reverse else starts:
         span = slice(start, start + size)
-        x = problem.x[:, span]
-        extras = {name: value[:, span] if name in moving else value for name, value in problem.extras.items()}
-        lengths = problem.lengths
+        x = inputs.x[:, span]
+        extras = {name: value[:, span] if name in moving else value for name, value in inputs.extras.items()}
+        lengths = inputs.lengths
         left = None if lengths is None else (lengths - start).clamp(0, x.shape[1])
-        yield replace(problem, x=x, extras=extras, lengths=left)
+        yield replace(inputs, x=x, extras=extras, lengths=left)
 
 
-def _again(run: Run, problem: Problem) -> Result:
+def _again(run: Run, inputs: ScanInputs) -> Result:
     """A run that keeps its arguments alone, and runs again when its derivative is asked for."""
     from torch.utils.checkpoint import checkpoint
 
     def once(*tensors: Tensor) -> Any:
-        y, state, traces = run(with_tensors(problem, tensors))
+        y, state, traces = run(inputs.with_tensors(tensors))
         return (y, *state, *traces.values())
 
-    y, *rest = checkpoint(once, *problem.tensors, use_reentrant=False, preserve_rng_state=False)
-    n = len(problem.state)
-    return y, tuple(rest[:n]), dict(zip(problem.trace, rest[n:]))
+    y, *rest = checkpoint(once, *inputs.tensors, use_reentrant=False, preserve_rng_state=False)
+    n = len(inputs.state)
+    return y, tuple(rest[:n]), dict(zip(inputs.trace, rest[n:]))

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from rondeau.engine.inputs.check import check_inputs
 from rondeau.engine.scan import BACKENDS, choose
-from rondeau.engine.scan_inputs import pose
 from rondeau.ir.cell import Cell
 
 
@@ -46,6 +46,6 @@ def explain(cell: Cell, x: Tensor, params: Mapping[str, Tensor] | None = None, *
     if params is None:
         sizes = dict.fromkeys(cell.sizes, 64) | dict.fromkeys(cell.input.width.names, x.shape[-1])
         params = {item.name: x.new_zeros(1).expand(item.shape(sizes)) for item in cell.parameters}
-    problem = pose(cell, params, x, **options)
-    reasons = {backend.name: backend.refusal(problem) for backend in BACKENDS}
-    return Explanation(choose(problem).name, {name: reason for name, reason in reasons.items() if reason is not None})
+    inputs = check_inputs(cell, params, x, **options)
+    reasons = {backend.name: backend.refusal(inputs) for backend in BACKENDS}
+    return Explanation(choose(inputs).name, {name: reason for name, reason in reasons.items() if reason is not None})

@@ -6,22 +6,22 @@ import warnings
 
 import torch
 
-from rondeau.engine.scan_inputs import Problem
+from rondeau.engine.inputs.scan_inputs import ScanInputs
 from rondeau.errors import FallbackWarning
 
 _told: set[tuple[str, str, torch.dtype]] = set()
 
 
-def tell(problem: Problem) -> None:
+def tell(inputs: ScanInputs) -> None:
     """Warns of the first run of a cell on a device and in a type for which there is no kernel, if it has any steps."""
-    device, dtype = problem.x.device.type, problem.x.dtype
-    kind = (problem.cell.name, device, dtype)
+    device, dtype = inputs.x.device.type, inputs.x.dtype
+    kind = (inputs.cell.name, device, dtype)
     ours = device == "cpu" and dtype in (torch.float32, torch.float64)
-    if ours or device == "meta" or not problem.time or kind in _told:
+    if ours or device == "meta" or not inputs.time or kind in _told:
         return
     _told.add(kind)
     note = (
-        f"{problem.cell.name} runs step by step in Python for {dtype} on {device}, many times slower: kernels are for float32 "
+        f"{inputs.cell.name} runs step by step in Python for {dtype} on {device}, many times slower: kernels are for float32 "
         "and float64 on the CPU; silence this with warnings.simplefilter('ignore', rondeau.FallbackWarning)"
     )
     warnings.warn(note, FallbackWarning, stacklevel=2)

@@ -17,11 +17,12 @@ from torch import Tensor
 from rondeau.engine import fallback
 from rondeau.engine.backends import compiled, reference
 from rondeau.engine.backends import torch_kernels as fused
-from rondeau.engine.backends.double_backward import gradients_of, with_autograd, with_tensors
+from rondeau.engine.eager.autograd import gradients_of, with_autograd
+from rondeau.engine.inputs.check import check_inputs
+from rondeau.engine.inputs.scan_inputs import Extras, Result, ScanInputs, States
 from rondeau.engine.runtime.buffers import Frame
-from rondeau.engine.runtime.hoisted import others
-from rondeau.engine.runtime.program import Kept, frames_of, program_of
-from rondeau.engine.scan_inputs import Extras, Problem, States, pose
+from rondeau.engine.runtime.hoisted import hoisted_values
+from rondeau.engine.runtime.program import SavedForBackward, frames_of, program_of
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.serialise import from_json, to_json
@@ -120,8 +121,8 @@ def _widths(cell: Cell, input: int, weights: tuple[tuple[int, ...], ...], extras
     context = {name: torch.empty(0, width, device="meta") for name, width in zip(names, extras)}
     moving = {item.name for item in cell.contexts if item.per == "step"}
     context = {name: value.unsqueeze(1) if name in moving else value for name, value in context.items()}
-    problem = pose(cell, params, torch.empty(0, 1, input, device="meta"), context=context)
-    return tuple(value.shape[-1] for value in problem.state)
+    inputs = check_inputs(cell, params, torch.empty(0, 1, input, device="meta"), context=context)
+    return tuple(value.shape[-1] for value in inputs.state)
 
 
 @lru_cache(maxsize=256)
@@ -130,15 +131,15 @@ def _read(case: str) -> Case:
     return Case(from_json(found["cell"]), tuple(found["extras"]), tuple(found["trace"]), found["clip"], bool(found["reverse"]))
 
 
-def _problem(
+def _inputs(
     case: str, x: Tensor, state: list[Tensor], params: list[Tensor], extras: list[Tensor] | None, lengths: Tensor | None
-) -> Problem:
+) -> ScanInputs:
     cell, names, trace, clip, reverse = _read(case)
     given = dict(zip(names, extras or []))
     masks = {item.name: given[item.name] for item in cell.masks if item.name in given}
     context = {name: value for name, value in given.items() if name not in masks}
     weights = {item.name: value for item, value in zip(cell.parameters, params)}
-    return pose(
+    return check_inputs(
         cell,
         weights,
         x,
@@ -152,53 +153,53 @@ def _problem(
     )
 
 
-def _compiles(problem: Problem) -> bool:
-    """Whether kernels run the problem; also answers for fake tensors, whose batch may be a symbol."""
-    return problem.x.device.type == "cpu" and compiled.refusal(problem) is None
+def _compiles(inputs: ScanInputs) -> bool:
+    """Whether kernels can do this run; also answers for fake tensors, whose batch may be a symbol."""
+    return inputs.x.device.type == "cpu" and compiled.refusal(inputs) is None
 
 
-def _plain(problem: Problem) -> reference.Result:
+def _plain(inputs: ScanInputs) -> Result:
     """A run without kernels of ours."""
-    if fused.refusal(problem) is None:
-        return fused.run(problem)
-    fallback.tell(problem)
-    return reference.run(problem)
+    if fused.refusal(inputs) is None:
+        return fused.run(inputs)
+    fallback.tell(inputs)
+    return reference.run(inputs)
 
 
 @torch.library.custom_op("rondeau::scan", mutates_args=(), schema=f"({INPUTS}, bool keep) -> Tensor[]")
 def _scan(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
-    problem = _problem(case, x, state, params, extras, lengths)
-    memory = x.new_empty(_kept(problem, keep))
-    if _compiles(problem):
-        outputs, _ = program_of(problem).forward(problem, memory if keep else None, keep)
+    inputs = _inputs(case, x, state, params, extras, lengths)
+    memory = x.new_empty(_saved_size(inputs, keep))
+    if _compiles(inputs):
+        outputs, _ = program_of(inputs).forward(inputs, memory if keep else None, keep)
         if keep:
-            _lasting(problem).clear(memory)  # an operator's results are the same each time, in every number
+            _saved_frame(inputs).clear(memory)  # an operator's results are the same each time, in every number
     else:
-        y, last, traces = _plain(problem)
+        y, last, traces = _plain(inputs)
         outputs = [y, *(value.clone() for value in last), *traces.values()]
     return [*(value.contiguous() for value in outputs), memory]
 
 
-def _lasting(problem: Problem) -> Frame:
-    program = program_of(problem)
-    rows = program.rows(problem)
-    return frames_of(program, "train", rows.count, rows.batch, rows.parts).lasting
+def _saved_frame(inputs: ScanInputs) -> Frame:
+    program = program_of(inputs)
+    rows = program.rows(inputs)
+    return frames_of(program, "train", rows.count, rows.batch, rows.parts).saved
 
 
-def _kept(problem: Problem, keep: bool) -> int:
+def _saved_size(inputs: ScanInputs, keep: bool) -> int:
     # the same for single sequences; a fake batch is not to be compared with the number of threads
-    return program_of(problem, False).bound(problem.batch, problem.time) if keep and _compiles(problem) else 0
+    return program_of(inputs, False).bound(inputs.batch, inputs.time) if keep and _compiles(inputs) else 0
 
 
 @torch.library.register_fake("rondeau::scan")
 def _fake(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
-    problem = _problem(case, x, state, params, extras, None)
-    lead, width = (x.shape[0], x.shape[1]), problem.sizes
-    cell = problem.cell
+    inputs = _inputs(case, x, state, params, extras, None)
+    lead, width = (x.shape[0], x.shape[1]), inputs.sizes
+    cell = inputs.cell
     y = x.new_empty(*lead, cell.output.width.bind(width))
     last = [x.new_empty(value.shape) for value in state]
-    traces = [x.new_empty(*lead, cell.value(name).width.bind(width)) for name in problem.trace]
-    return [y, *last, *traces, x.new_empty(_kept(problem, keep))]
+    traces = [x.new_empty(*lead, cell.value(name).width.bind(width)) for name in inputs.trace]
+    return [y, *last, *traces, x.new_empty(_saved_size(inputs, keep))]
 
 
 @torch.library.custom_op(
@@ -207,23 +208,25 @@ def _fake(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: A
 def _scan_backward(
     case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, memory: Tensor, gradients: Any
 ) -> list[Tensor]:
-    problem = _problem(case, x, state, params, extras, lengths)
-    leaves = tuple(t.detach().requires_grad_() for t in problem.tensors)
-    problem = with_tensors(problem, leaves)
-    if _compiles(problem):
-        program = program_of(problem)
-        found = program.backward(problem, Kept(memory, others(program.layout, problem, program.rows(problem))), gradients)
+    inputs = _inputs(case, x, state, params, extras, lengths)
+    leaves = tuple(t.detach().requires_grad_() for t in inputs.tensors)
+    inputs = inputs.with_tensors(leaves)
+    if _compiles(inputs):
+        program = program_of(inputs)
+        found = program.backward(
+            inputs, SavedForBackward(memory, hoisted_values(program.layout, inputs, program.rows(inputs))), gradients
+        )
     else:
-        found = with_autograd(partial(_by_autograd, problem, gradients))
-    return [torch.zeros_like(t) if g is None else g.contiguous() for g, t in zip(found, problem.tensors)]
+        found = with_autograd(partial(_by_autograd, inputs, gradients))
+    return [torch.zeros_like(t) if g is None else g.contiguous() for g, t in zip(found, inputs.tensors)]
 
 
-def _by_autograd(problem: Problem, gradients: list[Tensor | None]) -> list[Tensor | None]:
+def _by_autograd(inputs: ScanInputs, gradients: list[Tensor | None]) -> list[Tensor | None]:
     with torch.enable_grad():
-        y, last, traces = _plain(problem)
+        y, last, traces = _plain(inputs)
         outputs = (y, *last, *traces.values())
         given = tuple(torch.zeros_like(v) if g is None else g for v, g in zip(outputs, gradients))
-        return gradients_of(outputs, problem.tensors, given)
+        return gradients_of(outputs, inputs.tensors, given)
 
 
 @torch.library.register_fake("rondeau::scan_backward")

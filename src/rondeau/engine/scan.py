@@ -12,24 +12,25 @@ from rondeau.engine import fallback, operator
 from rondeau.engine.backends import compiled, reference
 from rondeau.engine.backends import torch_kernels as fused
 from rondeau.engine.checkpointing import in_segments
-from rondeau.engine.scan_inputs import Extras, Problem, States, pose
+from rondeau.engine.inputs.check import check_inputs
+from rondeau.engine.inputs.scan_inputs import Extras, Result, ScanInputs, States
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to run a problem. ``refusal`` says in a sentence why it cannot, or None when it can."""
+    """A way to run a cell. ``refusal`` says in a sentence why it cannot, or None when it can."""
 
     name: str
-    refusal: Callable[[Problem], str | None]
-    run: Callable[[Problem], reference.Result]
+    refusal: Callable[[ScanInputs], str | None]
+    run: Callable[[ScanInputs], Result]
 
 
 BACKENDS = (
     Backend("compiled", compiled.refusal, compiled.run),
     Backend("torch", fused.refusal, fused.run),
-    Backend("reference", lambda problem: None, reference.run),
+    Backend("reference", lambda inputs: None, reference.run),
 )
 """In the order in which ``auto`` prefers them, but for what `rondeau.engine.backends.torch_kernels.fastest` names."""
 
@@ -89,15 +90,15 @@ def scan(
     """
     if isinstance(x, Tensor) and operator.recording(x):
         return _recorded(cell, params, x, state, lengths, context, masks, clip, trace, reverse)
-    problem = pose(
+    inputs = check_inputs(
         cell, params, x, state, lengths=lengths, reverse=reverse, context=context, masks=masks, clip=clip, trace=trace
     )
-    chosen = choose(problem, backend)
+    chosen = choose(inputs, backend)
     if backend == "auto" and chosen.run is reference.run:
-        fallback.tell(problem)
+        fallback.tell(inputs)
     run = chosen.run
-    y, last, traces = run(problem) if segment is None else in_segments(run, segment)(problem)
-    return (y, last, traces) if problem.trace else (y, last)
+    y, last, traces = run(inputs) if segment is None else in_segments(run, segment)(inputs)
+    return (y, last, traces) if inputs.trace else (y, last)
 
 
 def _recorded(
@@ -160,19 +161,19 @@ def _one_step(cell: Cell, given: Tensor | Extras | None) -> Any:
     return given and {name: value.unsqueeze(1) if name in moving else value for name, value in given.items()}
 
 
-def choose(problem: Problem, name: str = "auto") -> Backend:
-    """The backend that runs a problem: the one named, or for ``auto`` the first that does not refuse.
+def choose(inputs: ScanInputs, name: str = "auto") -> Backend:
+    """The backend of a run: the one named, or for ``auto`` the first that does not refuse.
 
     Raises:
         InputError: no such backend, or it refuses.
     """
     if name == "auto":
-        ranked = sorted(BACKENDS, key=lambda item: item.run is not fused.run) if fused.fastest(problem) else BACKENDS
-        return next(item for item in ranked if item.refusal(problem) is None)
+        ranked = sorted(BACKENDS, key=lambda item: item.run is not fused.run) if fused.fastest(inputs) else BACKENDS
+        return next(item for item in ranked if item.refusal(inputs) is None)
     chosen = next((item for item in BACKENDS if item.name == name), None)
     if chosen is None:
         raise InputError(f"there is no backend {name!r}; choose auto, {', '.join(item.name for item in BACKENDS)}")
-    refusal = chosen.refusal(problem)
+    refusal = chosen.refusal(inputs)
     if refusal is not None:
         raise InputError(f"the backend {name} cannot run this: {refusal}; use backend='auto'")
     return chosen

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.backends import compiled
+from rondeau.engine.inputs.check import check_inputs
+from rondeau.engine.inputs.scan_inputs import States
 from rondeau.engine.llvm.matmul import HEADER
 from rondeau.engine.runtime.batch_rows import dense
 from rondeau.engine.runtime.program import program_of
-from rondeau.engine.scan_inputs import States, pose
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 
@@ -43,16 +44,16 @@ class Stepper:
 
     @torch.no_grad()
     def __init__(self, cell: Cell, params: Mapping[str, Tensor], table: Tensor, state: States | None = None) -> None:
-        problem = pose(cell, params, table.unsqueeze(0), state)
-        refusal = compiled.refusal(problem)
+        inputs = check_inputs(cell, params, table.unsqueeze(0), state)
+        refusal = compiled.refusal(inputs)
         if refusal is not None:
             raise InputError(f"no kernel can run this: {refusal}")
         once = np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         parts = np.array([[0, *(values.ctypes.data for values in once)]], dtype=np.int64)
         rows = replace(dense(1, len(table), False, 1, 1, False), steps=1, parts=1, team=1, table=parts, owners=once)
-        self._run = program_of(problem).prepare(problem, rows)
+        self._run = program_of(inputs).prepare(inputs, rows)
         self._rows, call = rows, self._run.call
-        levels = program_of(problem).layout.rows
+        levels = program_of(inputs).layout.rows
         size, self._entries = table.element_size(), len(table)
         self._moving = [
             (HEADER + i, call.words[HEADER + i], levels[name][1] * size)

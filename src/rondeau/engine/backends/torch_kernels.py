@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -12,13 +12,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rondeau.cells import elman, gru, lstm, projected_lstm
-from rondeau.engine.backends.double_backward import differentiable_twice
-from rondeau.engine.backends.reference import Result
+from rondeau.engine.backends.double_backward import with_double_backward
 from rondeau.engine.eager.functorch import transforming
 from rondeau.engine.eager.padding import reversed_within
-from rondeau.engine.scan_inputs import Problem
-from rondeau.ir.cell import Cell
-from rondeau.ir.expressions import postorder
+from rondeau.engine.inputs.scan_inputs import Result, ScanInputs
+from rondeau.ir.analysis import signature
 
 
 @dataclass(frozen=True)
@@ -57,68 +55,50 @@ def _lstm() -> str:
     return signature(lstm())
 
 
-@lru_cache(maxsize=1024)
-def signature(cell: Cell) -> str:
-    """The equations alone: equal for cells that differ only in names, initial values and prose."""
-    names = [item.name for item in cell.declared]
-    order = postorder(cell.roots)
-    place = {expr: index for index, expr in enumerate(order)}
-    gates = {item.name: item.gates for item in cell.parameters}
-    lines = []
-    for expr in order:
-        attrs = list(expr.attrs)
-        if expr.op in ("input", "state", "vector", "matrix"):
-            attrs[0] = names.index(expr.attrs[0])
-        if expr.op in ("vector", "matrix"):
-            attrs[1] = gates[expr.attrs[0]].index(expr.attrs[1])
-        lines.append((expr.op, [place[arg] for arg in expr.args], [str(a) for a in attrs], str(expr.width)))
-    return repr((lines, [place[root] for root in cell.roots], [str(item.width) for item in cell.states]))
-
-
-def refusal(problem: Problem) -> str | None:
-    """Why PyTorch's kernels cannot run the problem, or None when they can."""
-    if signature(problem.cell) not in _kernels():
-        return f"{problem.cell.name} is not one of PyTorch's LSTM, GRU and RNN"
-    if problem.trace:
+def refusal(inputs: ScanInputs) -> str | None:
+    """Why PyTorch's kernels cannot do this run, or None when they can."""
+    if signature(inputs.cell) not in _kernels():
+        return f"{inputs.cell.name} is not one of PyTorch's LSTM, GRU and RNN"
+    if inputs.trace:
         return "PyTorch's kernels do not hand out their gates"
-    if problem.clip is not None:
+    if inputs.clip is not None:
         return "PyTorch's kernels do not clip gradients step by step"
-    if not problem.batch or not problem.time or not all(size for size in problem.sizes.values()):
+    if not inputs.batch or not inputs.time or not all(size for size in inputs.sizes.values()):
         return "PyTorch's kernels refuse empty sequences"
-    if problem.sizes.get("projection") == problem.sizes.get("hidden"):
+    if inputs.sizes.get("projection") == inputs.sizes.get("hidden"):
         return "PyTorch takes a projection for none when it is as wide as the hidden state"
-    if problem.lengths is not None and problem.x.is_meta:
+    if inputs.lengths is not None and inputs.x.is_meta:
         return "PyTorch packs no sequences on the device meta"
-    if problem.lengths is not None and int(problem.lengths.min()) == 0:
+    if inputs.lengths is not None and int(inputs.lengths.min()) == 0:
         return "PyTorch's kernels refuse sequences of length 0"
-    return transforming(problem.tensors)
+    return transforming(inputs.tensors)
 
 
-def fastest(problem: Problem) -> bool:
+def fastest(inputs: ScanInputs) -> bool:
     """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, measured in
     benchmarks/cells.py; its GRU and RNN on the CPU are loops of small operations."""
-    if problem.lengths is not None or signature(problem.cell) != _lstm():
+    if inputs.lengths is not None or signature(inputs.cell) != _lstm():
         return False
-    return not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in problem.tensors))
+    return not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs.tensors))
 
 
-def run(problem: Problem) -> Result:
+def run(inputs: ScanInputs) -> Result:
     """As `rondeau.engine.backends.reference.run`."""
-    y, *state = differentiable_twice(problem, _outputs)
+    y, *state = with_double_backward(inputs, _outputs)
     return y, tuple(state), {}
 
 
-def _outputs(problem: Problem) -> tuple[Tensor, ...]:
-    kernel = _kernels()[signature(problem.cell)]
-    weights = kernel.weights(*problem.params.values())
-    hidden = tuple(value.unsqueeze(0).contiguous() for value in problem.state)
+def _outputs(inputs: ScanInputs) -> tuple[Tensor, ...]:
+    kernel = _kernels()[signature(inputs.cell)]
+    weights = kernel.weights(*inputs.params.values())
+    hidden = tuple(value.unsqueeze(0).contiguous() for value in inputs.state)
     initial = hidden if len(hidden) > 1 else hidden[0]
     training = torch.is_grad_enabled()
-    x = _turned(problem, problem.x)
-    if problem.lengths is None:
+    x = _turned(inputs, inputs.x)
+    if inputs.lengths is None:
         y, *last = kernel.function(x, initial, weights, True, 1, 0.0, training, False, True)
-        return (_turned(problem, y), *(value.squeeze(0) for value in last))
-    packed = pack_padded_sequence(x, problem.lengths, batch_first=True, enforce_sorted=False)
+        return (_turned(inputs, y), *(value.squeeze(0) for value in last))
+    packed = pack_padded_sequence(x, inputs.lengths, batch_first=True, enforce_sorted=False)
     order, back_order = packed.sorted_indices, packed.unsorted_indices
     assert order is not None and back_order is not None
     chosen = tuple(value.index_select(1, order) for value in hidden)
@@ -134,11 +114,11 @@ def _outputs(problem: Problem) -> tuple[Tensor, ...]:
         False,
     )
     back = PackedSequence(y, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-    y, _ = pad_packed_sequence(back, batch_first=True, total_length=problem.time)
-    return (_turned(problem, y), *(value.squeeze(0).index_select(0, back_order) for value in last))
+    y, _ = pad_packed_sequence(back, batch_first=True, total_length=inputs.time)
+    return (_turned(inputs, y), *(value.squeeze(0).index_select(0, back_order) for value in last))
 
 
-def _turned(problem: Problem, value: Tensor) -> Tensor:
-    if not problem.reverse:
+def _turned(inputs: ScanInputs, value: Tensor) -> Tensor:
+    if not inputs.reverse:
         return value
-    return value.flip(1) if problem.lengths is None else reversed_within(value, problem.lengths)
+    return value.flip(1) if inputs.lengths is None else reversed_within(value, inputs.lengths)

@@ -1,6 +1,6 @@
 """`normalise`: a cell's step in primitive ops with numbers for widths, sums regrouped so that what can leave the loop does.
 
-Each expression has a level: ``const`` (parameters and numbers), ``slot`` (fixed for a sequence), ``step`` (inputs, and sums
+Each expression has a level: ``const`` (parameters and numbers), ``sequence`` (fixed for a sequence), ``step`` (inputs, and sums
 of products of matrices with the sequence, all steps of which are one large product) and ``state``, the rest. Below ``state``
 everything leaves the loop. What changes with time but is no such sum stays in it, where it costs no pass over memory. The
 internal op ``products`` is a sum of products that share an accumulator.
@@ -19,7 +19,7 @@ from rondeau.ir.ops import OPS, apply, features, spread
 from rondeau.ir.rewrite import primitive, rewrite
 from rondeau.ir.widths import Width
 
-LEVELS = ("const", "slot", "step", "state")
+LEVELS = ("const", "sequence", "step", "state")
 Term = tuple[bool, Expr]  # whether it is added (else subtracted), and what
 
 
@@ -100,7 +100,7 @@ def levels_of(roots: Iterable[Expr], cell: Cell) -> dict[Expr, str]:
         if expr.op in ("state", "products") or (expr.op == "spread" and expr.args[0].op != "constant"):
             found[expr] = "state"  # of a spread number only the number leaves the loop
         elif expr in inputs:
-            found[expr] = "step" if inputs[expr].per == "step" else "slot"
+            found[expr] = "step" if inputs[expr].per == "step" else "sequence"
         else:
             highest = max((found[arg] for arg in expr.args), key=LEVELS.index, default="const")
             found[expr] = "state" if highest == "step" and not _linear(expr, cell.input.symbol, found) else highest
@@ -186,7 +186,7 @@ def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mappi
             apart = levels[expr] == "step" and (not sign or expr.op == "input")  # a column is a sum of products
             still.setdefault((levels[expr], apart), []).append((sign, expr))
     fixed, narrow = _parted(still.get(("const", False), []), width)
-    home = next((key for key in (("step", False), ("slot", False)) if key in still), None)
+    home = next((key for key in (("step", False), ("sequence", False)) if key in still), None)
     if home is not None and fixed:
         still[home] += fixed
         still["const", False] = narrow

@@ -129,10 +129,12 @@ class _Arranger:
         step = self.step
         loads = {
             **self.hoisted,
-            **{symbol: Place(f"state{i}", "slot", self._state_width(i)) for symbol, i in self.states.items()},
+            **{symbol: Place(f"state{i}", "sequence", self._state_width(i)) for symbol, i in self.states.items()},
         }
         stores = [Store(step.output, Place("y", "step", self.width(step.output)))]
-        stores += [Store(self._wide(e, i), Place(f"state{i}", "slot", self._state_width(i))) for i, e in enumerate(step.next)]
+        stores += [
+            Store(self._wide(e, i), Place(f"state{i}", "sequence", self._state_width(i))) for i, e in enumerate(step.next)
+        ]
         stores += [Store(e, Place(f"trace{i}", "step", self.width(e))) for i, e in enumerate(step.traced)]
         kept, places = self._kept()
         back_loads = self._back_loads(places)
@@ -226,7 +228,7 @@ class _Arranger:
         loads = {expr: place for expr, place in {**self.hoisted, **places}.items() if not place.buffer.startswith("op")}
         loads[cotangent(0, step.output.width)] = Place("dy", "step", self.width(step.output))
         for i, state in enumerate(step.cell.states):
-            loads[cotangent(1 + i, state.width)] = Place(f"state{i}", "slot", self._state_width(i))
+            loads[cotangent(1 + i, state.width)] = Place(f"state{i}", "sequence", self._state_width(i))
         for j, expr in enumerate(step.traced):
             index = 1 + len(step.next) + j
             loads[cotangent(index, expr.width)] = Place(f"dtrace{j}", "step", self.width(expr))
@@ -235,7 +237,7 @@ class _Arranger:
     def _back_stores(self) -> tuple[list[Store], dict[Expr, int]]:
         reverse, step = self.reverse, self.step
         stores = [
-            Store(self._wide(e, i), Place(f"state{i}", "slot", self._state_width(i))) for i, e in enumerate(reverse.states)
+            Store(self._wide(e, i), Place(f"state{i}", "sequence", self._state_width(i))) for i, e in enumerate(reverse.states)
         ]
         given = dict(zip(step.hoisted, reverse.hoisted))
         cotangents: dict[Expr, int] = {}
@@ -276,7 +278,7 @@ class _Arranger:
             if g is None or self.levels[expr] == "step":
                 continue
             name = f"d{place.buffer}" if expr.op == "vector" else f"dh:{place.buffer}"
-            at = Place(name, "const" if self.levels[expr] == "const" else "slot", place.row, place.offset)
+            at = Place(name, "const" if self.levels[expr] == "const" else "sequence", place.row, place.offset)
             stores.append(Store(self._as_wide(g, expr), at, add=True))
         return stores, cotangents
 

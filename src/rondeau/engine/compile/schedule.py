@@ -22,7 +22,7 @@ REDUCTIONS = frozenset({"sum", "max"})
 class Place:
     """Where a vector lies: in rows of ``row`` features of ``buffer``, from feature ``offset``.
 
-    ``level`` says what selects the row: ``step`` (sequence and time), ``slot`` (sequence), ``const`` (there is one row).
+    ``level`` says what selects the row: ``step`` (sequence and time), ``sequence``, ``const`` (there is one row).
     """
 
     buffer: str
@@ -211,7 +211,7 @@ class _Builder:
     def _scratch(self, width: int) -> Place:
         name = f"scratch{len(self.scratch)}"
         self.scratch[name] = width
-        return Place(name, "slot", width)
+        return Place(name, "sequence", width)
 
     def _cheap(self, expr: Expr, phase: int, width: int) -> bool:
         """Whether ``expr``, of an earlier phase and this width, is computed again rather than kept."""
@@ -314,7 +314,7 @@ class _Builder:
             name = f"next_{buffer}"
             scratch[name] = row
             blocks = [_renamed(block, buffer, name) for block in blocks]
-            copies.append((Place(name, "slot", row), Place(buffer, "slot", row), row))
+            copies.append((Place(name, "sequence", row), Place(buffer, "sequence", row), row))
         return Plan(tuple(blocks), tuple(sorted(copies, key=lambda c: c[0].buffer)), tuple(scratch.items()))
 
 

@@ -235,7 +235,7 @@ class _Emitter:
         if place.level == "step":
             row = w.integer("add", self.row0, w.integer("mul", slot, self.stride))
             index = w.integer("mul", row, place.row)
-        elif place.level == "slot":
+        elif place.level == "sequence":
             index = w.integer("mul", w.integer("add", self.first_slot, slot), place.row)
         else:
             index = w.integer("mul", "%k", place.row) if part else "0"

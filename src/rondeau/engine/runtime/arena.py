@@ -22,8 +22,8 @@ LIMIT = 1 << 30  # bytes kept for reuse
 Key = tuple[torch.dtype, int]
 
 
-class Blocks:
-    """Blocks for reuse: with those lent at most twice as many bytes as were ever lent at a time, and at most ``limit``.
+class Pool:
+    """Pool for reuse: with those lent at most twice as many bytes as were ever lent at a time, and at most ``limit``.
 
     A storage may die in any thread and at any moment, even while this thread holds the lock: what comes back is put into a
     queue, and sorted in by whoever holds the lock or gets it without waiting.
@@ -92,20 +92,20 @@ class Blocks:
         return found
 
 
-_blocks = Blocks(LIMIT)
+_pool = Pool(LIMIT)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_blocks.after_fork)
+    os.register_at_fork(after_in_child=_pool.after_fork)
 
 
-def borrow(like: Tensor, count: int) -> Tensor:
+def allocate(like: Tensor, count: int) -> Tensor:
     """An uninitialised vector of ``count`` numbers of the type of ``like``, handed on once nothing refers to its storage."""
     if count < SMALL:
         return like.new_empty(count)
     dtype, size = like.dtype, _rounded(count)
     with torch.inference_mode(False), torch.no_grad():
-        key, block = _blocks.take((dtype, size), lambda: torch.empty(size, dtype=dtype).numpy())
+        key, block = _pool.take((dtype, size), lambda: torch.empty(size, dtype=dtype).numpy())
         loan = block[:count]
-        weakref.finalize(loan, _blocks.give, key, block).atexit = False
+        weakref.finalize(loan, _pool.give, key, block).atexit = False
         return torch.from_numpy(loan)  # its storage alone keeps the loan
 
 

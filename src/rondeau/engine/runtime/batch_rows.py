@@ -1,8 +1,18 @@
-"""`Rows`: how the pairs of sequence and time of a batch become the rows that a kernel walks along.
+"""`BatchRows`: how the steps of a batch lie in memory while a kernel walks along them, one row for each step of each sequence.
 
 Without lengths the rows are the batch as it lies in memory, sequence by sequence or step by step, so nothing is copied. With
-lengths only the steps that count become rows, packed step by step, longest sequence first, so that the work is that of the
-sum of the lengths. How many parts the batch is cut into changes nothing in the order of the rows.
+lengths only the steps that count become rows, as in PyTorch's `PackedSequence`: step by step, the longest sequence first, so
+that the work is that of the sum of the lengths. A batch of three sequences of 2, 4 and 1 steps::
+
+    in the batch                sorted              rows, packed
+    sequence 0:  a0 a1          1:  b0 b1 b2 b3     step 0: b0 a0 c0   counts = 3  2  1  1   sequences still running
+    sequence 1:  b0 b1 b2 b3    0:  a0 a1           step 1: b1 a1      starts = 0  3  5  6   the first row of each step
+    sequence 2:  c0             2:  c0              step 2: b2         sorted_indices = 1 0 2
+                                                    step 3: b3
+
+States lie sorted too, so at every step the sequences that still run are the first ``counts[step]``. Reversed, the row of a
+sequence's step 0 is that of its last step. A batch is cut into ``parts`` of neighbouring sequences, one for each thread, each
+with counts and starts of its own; the order of the rows does not depend on the number of parts, so neither do the results.
 """
 
 from __future__ import annotations
@@ -14,16 +24,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rondeau.engine.scan_inputs import Problem
+from rondeau.engine.inputs.scan_inputs import ScanInputs
 
-REMEMBERED = 1 << 14  # numbers of a step, beside which the making of their table is nothing
+REMEMBERED = 1 << 14  # steps times parts up to which a table is remembered; making a longer one costs little beside its run
 
 
 @dataclass
-class Rows:
-    """The rows of one run, for ``parts`` threads of their own or one ``team`` that shares all.
+class BatchRows:
+    """The rows of one run, for ``parts`` threads with sequences of their own, or one ``team`` of threads that shares all.
 
-    ``table`` holds, for each part, its first slot and the addresses of ``counts`` and ``starts``.
+    ``table`` holds, for each part, its first sequence and the addresses of its counts and starts, which ``owners`` keep alive;
+    ``stride`` lies between the rows of neighbouring sequences at a step.
     """
 
     batch: int
@@ -36,9 +47,9 @@ class Rows:
     table: np.ndarray
     owners: tuple[np.ndarray, ...]
     time_major: bool = False
-    order: Tensor | None = None  # slot -> sequence
+    sorted_indices: Tensor | None = None  # place among the sorted sequences -> sequence of the batch
     source: Tensor | None = None  # row -> sequence * time + step
-    slots: Tensor | None = None  # row -> slot
+    places: Tensor | None = None  # row -> place among the sorted sequences
 
     def __post_init__(self) -> None:
         self.address = self.table.ctypes.data
@@ -56,83 +67,78 @@ class Rows:
         """(rows, width) as (batch, time, width); zeros where there is no row."""
         width = value.shape[-1]
         if self.source is not None:
-            return (
-                value.new_zeros(self.batch * self.time, width)
-                .index_copy_(0, self.source, value)
-                .view(self.batch, self.time, width)
-            )
+            padded = value.new_zeros(self.batch * self.time, width).index_copy_(0, self.source, value)
+            return padded.view(self.batch, self.time, width)
         if self.time_major:
             return value.view(self.time, self.batch, width).transpose(0, 1)
         return value.view(self.batch, self.time, width)
 
-    def to_slots(self, value: Tensor) -> Tensor:
-        """(batch, width) in the order of the slots."""
-        return value.contiguous() if self.order is None else value.index_select(0, self.order)
+    def sort(self, value: Tensor) -> Tensor:
+        """(batch, width) in the order of the sorted sequences."""
+        return value.contiguous() if self.sorted_indices is None else value.index_select(0, self.sorted_indices)
 
-    def from_slots(self, value: Tensor) -> Tensor:
-        """Slots back in the order of the batch."""
-        return value if self.order is None else torch.empty_like(value).index_copy_(0, self.order, value)
+    def unsort(self, value: Tensor) -> Tensor:
+        """Sorted sequences back in the order of the batch."""
+        return value if self.sorted_indices is None else torch.empty_like(value).index_copy_(0, self.sorted_indices, value)
 
-    def spread_slots(self, value: Tensor) -> Tensor:
-        """(batch, width) in slots as (rows, width)."""
-        if self.slots is not None:
-            return value.index_select(0, self.slots)
-        wide = value.unsqueeze(0 if self.time_major else 1)
-        return wide.expand(*((self.time, self.batch) if self.time_major else (self.batch, self.time)), -1).reshape(
-            self.count, -1
-        )
+    def repeat(self, value: Tensor) -> Tensor:
+        """(batch, width), sorted, for every step of each sequence: (rows, width)."""
+        if self.places is not None:
+            return value.index_select(0, self.places)
+        lead = (self.time, self.batch) if self.time_major else (self.batch, self.time)
+        return value.unsqueeze(0 if self.time_major else 1).expand(*lead, -1).reshape(self.count, -1)
 
     def place(self, value: Tensor, level: str, width: int) -> Tensor:
-        """A hoisted value as the kernel reads it: (rows, width), (slots, width) or (1, width)."""
+        """A hoisted value as the kernel reads it: (rows, width), (batch, width) sorted, or (1, width)."""
         if level == "const":
             return value.expand(width).contiguous().view(1, width)
-        if level == "slot":
-            return self.to_slots(value.expand(self.batch, 1, width).reshape(self.batch, width))
+        if level == "sequence":
+            return self.sort(value.expand(self.batch, 1, width).reshape(self.batch, width))
         return self.to_rows(value.expand(self.batch, self.time, width))
 
 
-def rows_of(problem: Problem, parts: int, team: int) -> Rows:
-    """The rows of a problem for so many threads."""
-    x = problem.x
-    if problem.lengths is not None:
-        return _ragged(problem.batch, problem.time, problem.lengths, problem.reverse, parts, team)
+def rows_of(inputs: ScanInputs, parts: int, team: int) -> BatchRows:
+    """The rows of a run for so many threads."""
+    x = inputs.x
+    if inputs.lengths is not None:
+        return _packed(inputs.batch, inputs.time, inputs.lengths, inputs.reverse, parts, team)
     time_major = not x.is_contiguous() and x.transpose(0, 1).is_contiguous()
-    return dense(problem.batch, problem.time, problem.reverse, parts, team, time_major)
+    return dense(inputs.batch, inputs.time, inputs.reverse, parts, team, time_major)
 
 
-def dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> Rows:
+def dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> BatchRows:
     """The rows of a batch whose sequences are all ``time`` steps long."""
     make = _dense if time * parts <= REMEMBERED else _dense.__wrapped__
     return make(batch, time, reverse, parts, team, time_major)
 
 
 @lru_cache(maxsize=64)
-def _dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> Rows:
+def _dense(batch: int, time: int, reverse: bool, parts: int, team: int, time_major: bool) -> BatchRows:
     steps: np.ndarray = np.arange(time, dtype=np.int64)
     steps = steps[::-1] if reverse else steps
     cuts = [batch * k // parts for k in range(parts + 1)]
     counts = [np.full(time, high - low, dtype=np.int64) for low, high in zip(cuts, cuts[1:])]
     starts = [np.ascontiguousarray(steps * batch + low if time_major else steps + low * time) for low in cuts[:-1]]
     table, owners = _table(cuts, counts, starts)
-    return Rows(batch, time, batch * time, time, 1 if time_major else time, parts, team, table, owners, time_major)
+    return BatchRows(batch, time, batch * time, time, 1 if time_major else time, parts, team, table, owners, time_major)
 
 
-def _ragged(batch: int, time: int, lengths: Tensor, reverse: bool, parts: int, team: int) -> Rows:
+def _packed(batch: int, time: int, lengths: Tensor, reverse: bool, parts: int, team: int) -> BatchRows:
     order = np.argsort(-lengths.numpy(), kind="stable")
     own = lengths.numpy()[order]
     longest, total = int(own[0]), int(own.sum())
-    alive = (own[None, :] > np.arange(longest)[:, None]).sum(1, dtype=np.int64)
-    first = np.cumsum(alive) - alive
-    step = np.repeat(np.arange(longest), alive)
-    slot = np.arange(total) - first[step]
-    at = own[slot] - 1 - step if reverse else step
+    running = (own[None, :] > np.arange(longest)[:, None]).sum(1, dtype=np.int64)
+    first = np.cumsum(running) - running
+    step = np.repeat(np.arange(longest), running)
+    place = np.arange(total) - first[step]
+    at = own[place] - 1 - step if reverse else step
     # parts of about as many steps
     cuts = [0, *(int(k) for k in np.searchsorted(np.cumsum(own), [total * k / parts for k in range(1, parts)]) + 1), batch]
-    counts = [np.clip(alive - low, 0, high - low) for low, high in zip(cuts, cuts[1:])]
+    counts = [np.clip(running - low, 0, high - low) for low, high in zip(cuts, cuts[1:])]
     table, owners = _table(cuts, counts, [first + low for low in cuts[:-1]])
-    source = torch.from_numpy(order[slot] * time + at)
-    index = torch.from_numpy(order), source, torch.from_numpy(slot)
-    return Rows(batch, time, total, longest, 1, parts, team, table, owners, False, *index)
+    source = torch.from_numpy(order[place] * time + at)
+    index = torch.from_numpy(order), source, torch.from_numpy(place)
+    return BatchRows(batch, time, total, longest, 1, parts, team, table, owners, False, *index)
 
 
 def _table(cuts: list[int], counts: list[np.ndarray], starts: list[np.ndarray]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:

@@ -2,75 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
-from rondeau.engine.backends import reference
 from rondeau.engine.compile.layout import Column, Layout
-from rondeau.engine.runtime.batch_rows import Rows
-from rondeau.engine.scan_inputs import Problem
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.engine.eager.evaluation import evaluated, leaf, sum_of
+from rondeau.engine.inputs.scan_inputs import ScanInputs
+from rondeau.engine.runtime.batch_rows import BatchRows
 
 
-def project(layout: Layout, problem: Problem, rows: Rows, out: Tensor) -> None:
+def project(layout: Layout, inputs: ScanInputs, rows: BatchRows, out: Tensor) -> None:
     """The linear columns side by side, in ``out`` (rows, features)."""
-    W, bias, x = stacked(layout, problem), _bias(layout, problem), rows.to_rows(problem.x)
+    W, bias, x = stacked_matrices(layout, inputs), _bias(layout, inputs), rows.to_rows(inputs.x)
     torch.mm(x, W.t(), out=out) if bias is None else torch.addmm(bias, x, W.t(), out=out)
 
 
-def others(layout: Layout, problem: Problem, rows: Rows) -> dict[str, Tensor]:
+def hoisted_values(layout: Layout, inputs: ScanInputs, rows: BatchRows) -> dict[str, Tensor]:
     """The buffers of the other hoisted values."""
     moving = [(expr, place) for expr, place in layout.other if expr.op != "vector"]
     if not moving:
         return {}
-    values = evaluated([expr for expr, _ in moving], problem)
+    values = evaluated([expr for expr, _ in moving], inputs)
     return {place.buffer: rows.place(values[expr], place.level, place.row) for expr, place in moving}
 
 
-def stacked(layout: Layout, problem: Problem) -> Tensor:
+def stacked_matrices(layout: Layout, inputs: ScanInputs) -> Tensor:
     """The matrices of all columns one below another; the parameter itself where it is just that."""
     if layout.matrix is not None:
-        return problem.params[layout.matrix].detach()
+        return inputs.params[layout.matrix].detach()
     with torch.no_grad():
-        return torch.cat([sum_of([reference.leaf(m, problem) for m in c.matrices]) for c in layout.columns])
+        return torch.cat([sum_of([leaf(m, inputs) for m in c.matrices]) for c in layout.columns])
 
 
-def _bias(layout: Layout, problem: Problem) -> Tensor | None:
+def _bias(layout: Layout, inputs: ScanInputs) -> Tensor | None:
     if layout.bias is not None:
-        return problem.params[layout.bias].detach()
+        return inputs.params[layout.bias].detach()
     if not any(column.still for column in layout.columns):
         return None
     with torch.no_grad():
-        return torch.cat([_still_sum(column, problem, layout.step.width(column.expr)) for column in layout.columns])
+        return torch.cat([_constant_sum(column, inputs, layout.step.width(column.expr)) for column in layout.columns])
 
 
-def _still_sum(column: Column, problem: Problem, width: int) -> Tensor:
-    """The terms of a column that do not move, (width,)."""
-    total = problem.x.new_zeros(width)
-    values = evaluated([term for _, term in column.still], problem)
+def _constant_sum(column: Column, inputs: ScanInputs, width: int) -> Tensor:
+    """The constant terms of a column, (width,)."""
+    total = inputs.x.new_zeros(width)
+    values = evaluated([term for _, term in column.still], inputs)
     for plus, term in column.still:
         total = total + values[term] if plus else total - values[term]
     return total
-
-
-def sum_of(values: list[Tensor]) -> Tensor:
-    """The sum of at least one tensor."""
-    total = values[0]
-    for value in values[1:]:
-        total = total + value
-    return total
-
-
-def evaluated(exprs: list[Expr], problem: Problem) -> dict[Expr, Tensor]:
-    """Expressions below the level of the state: (width,), (batch, 1, width) or (batch, time, width), with time as given; a
-    reversed run turns its rows round by itself."""
-    forward = replace(problem, reverse=False)
-    values: dict[Expr, Tensor] = {}
-    for expr in postorder(exprs):
-        if expr.args:
-            values[expr] = reference.evaluate(expr, [values[arg] for arg in expr.args], problem.sizes)
-        else:
-            values[expr] = reference.leaf(expr, forward)
-    return {expr: values[expr] for expr in exprs}

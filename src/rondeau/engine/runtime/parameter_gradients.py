@@ -9,16 +9,17 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from rondeau.engine.backends.double_backward import with_autograd, with_tensors
 from rondeau.engine.compile.differentiate import ProductGradient
 from rondeau.engine.compile.layout import Layout
-from rondeau.engine.runtime.batch_rows import Rows
-from rondeau.engine.runtime.hoisted import evaluated, stacked, sum_of
-from rondeau.engine.scan_inputs import Problem
+from rondeau.engine.eager.autograd import with_autograd
+from rondeau.engine.eager.evaluation import evaluated, sum_of
+from rondeau.engine.inputs.scan_inputs import ScanInputs
+from rondeau.engine.runtime.batch_rows import BatchRows
+from rondeau.engine.runtime.hoisted import stacked_matrices
 from rondeau.ir.expressions import Expr
 
 
-class Blocks(dict[Expr, tuple[str, int, int, int]]):
+class WeightBlocks(dict[Expr, tuple[str, int, int, int]]):
     """Each matrix block as parameter buffer, first row, first column and row length."""
 
     def __init__(self, layout: Layout) -> None:
@@ -52,7 +53,7 @@ class Recipe:
     """How the gradients of a layout are put together; what follows from the layout alone is worked out once."""
 
     def __init__(self, layout: Layout) -> None:
-        self.layout, self.blocks = layout, Blocks(layout)
+        self.layout, self.blocks = layout, WeightBlocks(layout)
         self.columns_row = sum(layout.step.width(c.expr) for c in layout.columns)
 
     @cached_property
@@ -93,14 +94,14 @@ class Recipe:
         """The cotangent of each hoisted value."""
         return dict(zip(self.layout.step.hoisted, self.layout.reverse.hoisted))
 
-    def gradients(self, problem: Problem, rows: Rows, buffers: Mapping[str, Tensor]) -> list[Tensor | None]:
-        """Of `Problem.tensors`, in that order, but for the states, whose gradients the kernel wrote."""
-        return _Gradients(self, problem, rows, buffers).all()
+    def gradients(self, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[str, Tensor]) -> list[Tensor | None]:
+        """Of `ScanInputs.tensors`, in that order, but for the states, whose gradients the kernel wrote."""
+        return _Gradients(self, inputs, rows, buffers).all()
 
 
 class _Gradients:
-    def __init__(self, recipe: Recipe, problem: Problem, rows: Rows, buffers: Mapping[str, Tensor]) -> None:
-        self.recipe, self.problem, self.rows, self.buffers = recipe, problem, rows, buffers
+    def __init__(self, recipe: Recipe, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[str, Tensor]) -> None:
+        self.recipe, self.inputs, self.rows, self.buffers = recipe, inputs, rows, buffers
         self.layout = recipe.layout
         self.params: dict[str, Tensor] = {}
         self.x: Tensor | None = None
@@ -112,13 +113,13 @@ class _Gradients:
             self._columns()
         self._vectors()
         self._others()
-        p = self.problem
-        states = [self.rows.from_slots(self.buffers[f"state{i}"]) for i in range(len(p.state))]
+        p = self.inputs
+        states = [self.rows.unsort(self.buffers[f"state{i}"]) for i in range(len(p.state))]
         return [self.x, *states, *map(self.params.get, p.params), *map(self.extras.get, p.extras)]
 
     def _parameter(self, name: str) -> Tensor:
         if name not in self.params:
-            self.params[name] = torch.zeros_like(self.problem.params[name], memory_format=torch.contiguous_format)
+            self.params[name] = torch.zeros_like(self.inputs.params[name], memory_format=torch.contiguous_format)
         return self.params[name]
 
     def _give(self, name: str, gradient: Tensor) -> None:
@@ -159,17 +160,17 @@ class _Gradients:
         value = self.buffers[place.buffer]
         if place.level == "step":
             return value[:, place.offset + start : place.offset + start + width]
-        if place.level == "slot":
-            return self.rows.spread_slots(value)[:, start : start + width]
+        if place.level == "sequence":
+            return self.rows.repeat(value)[:, start : start + width]
         wide = value.reshape(-1)[place.offset + start : place.offset + start + width]
         return wide.expand(self.rows.count, width)
 
     def _columns(self) -> None:
         layout, rows = self.layout, self.rows
         left = self.buffers["D"][:, : self.recipe.columns_row]
-        if self.problem.x.requires_grad:
-            self._add_x(rows.from_rows(torch.mm(left, stacked(layout, self.problem))))
-        whole = torch.mm(left.t(), rows.to_rows(self.problem.x))
+        if self.inputs.x.requires_grad:
+            self._add_x(rows.from_rows(torch.mm(left, stacked_matrices(layout, self.inputs))))
+        whole = torch.mm(left.t(), rows.to_rows(self.inputs.x))
         if layout.matrix is not None:
             self._give(layout.matrix, whole)
         else:
@@ -196,7 +197,7 @@ class _Gradients:
             self._through(others)
 
     def _vector(self, expr: Expr) -> Tensor:
-        item = self.problem.cell.parameter(expr.attrs[0])
+        item = self.inputs.cell.parameter(expr.attrs[0])
         width = self.layout.step.width(expr)
         first = item.gates.index(expr.attrs[1]) * width
         return self._parameter(item.name)[first : first + width]
@@ -220,18 +221,18 @@ class _Gradients:
                 offset += width
             elif expr.op != "vector":
                 value = self.buffers[f"dh:{place.buffer}"]
-                found.append((expr, value.sum(0) if place.level == "const" else self.rows.from_slots(value).unsqueeze(1)))
+                found.append((expr, value.sum(0) if place.level == "const" else self.rows.unsort(value).unsqueeze(1)))
         if found:
             self._through(found)
 
     def _input(self, name: str, gradient: Tensor) -> None:
-        if name == self.problem.cell.input.name:
+        if name == self.inputs.cell.input.name:
             self._add_x(gradient.clone() if self.x is None else gradient)
         else:
             self.extras[name] = gradient.clone()
 
     def _through(self, pairs: list[tuple[Expr, Tensor]]) -> None:
-        p = self.problem
+        p = self.inputs
         found = with_autograd(partial(self._pulled_back, pairs))
         n, m = len(p.state), len(p.params)
         if found[0] is not None:
@@ -244,10 +245,10 @@ class _Gradients:
                 self.extras[name] = self.extras[name] + g if name in self.extras else g
 
     def _pulled_back(self, pairs: list[tuple[Expr, Tensor]]) -> tuple[Tensor | None, ...]:
-        """The gradients of `Problem.tensors` through hoisted values, from the values' own."""
+        """The gradients of `ScanInputs.tensors` through hoisted values, from the values' own."""
         with torch.enable_grad():
-            leaves = tuple(t.detach().requires_grad_() for t in self.problem.tensors)
-            values = evaluated([expr for expr, _ in pairs], with_tensors(self.problem, leaves))
+            leaves = tuple(t.detach().requires_grad_() for t in self.inputs.tensors)
+            values = evaluated([expr for expr, _ in pairs], self.inputs.with_tensors(leaves))
             # as one number: with gradients given, torch.autograd.grad imports a third of a second's worth of modules
             total = sum_of([(values[expr] * _like(values[expr], g)).sum() for expr, g in pairs])
             if not total.requires_grad:

@@ -16,17 +16,17 @@ from rondeau.engine.compile.layout import Layout, arrange
 from rondeau.engine.compile.printing import debug, debug_level, gradient_text, plan_text
 from rondeau.engine.compile.schedule import Plan, Store, schedule
 from rondeau.engine.compile.verify_plan import checked
+from rondeau.engine.inputs.scan_inputs import ScanInputs
 from rondeau.engine.llvm.build import Kernel, assembly, build
 from rondeau.engine.llvm.emit import Code, emit
 from rondeau.engine.llvm.openmp import available, openmp, side_by_side
 from rondeau.engine.llvm.target import CACHE, machine_for
 from rondeau.engine.llvm.writer import Machine
-from rondeau.engine.runtime.arena import borrow
-from rondeau.engine.runtime.batch_rows import Rows, rows_of
+from rondeau.engine.runtime.arena import allocate
+from rondeau.engine.runtime.batch_rows import BatchRows, rows_of
 from rondeau.engine.runtime.buffers import Frame, bound, frame
-from rondeau.engine.runtime.hoisted import others, project
-from rondeau.engine.runtime.parameter_gradients import Blocks, Recipe
-from rondeau.engine.scan_inputs import Problem
+from rondeau.engine.runtime.hoisted import hoisted_values, project
+from rondeau.engine.runtime.parameter_gradients import Recipe, WeightBlocks
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
 
@@ -40,7 +40,7 @@ STARVED = 24  # rows a thread below which it would wait for weights from further
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedForBackward:
     """What a training run leaves for its backward run: one piece of memory, and hoisted values by buffer."""
 
     memory: Tensor
@@ -49,14 +49,16 @@ class Kept:
 
 @dataclass(frozen=True)
 class Frames:
-    """The frames of a kernel: what lasts until the backward run, and what one run needs; ``blank`` numbers begin as zeros.
+    """The frames of a kernel: what is saved for backward, and the workspace of one run.
+
+    The first ``zeroed`` elements of the workspace begin as zeros.
 
     ``places`` has an entry for each buffer of the kernel: in which frame it lies (2: in neither) and its first byte.
     """
 
-    lasting: Frame
-    passing: Frame
-    blank: int
+    saved: Frame
+    workspace: Frame
+    zeroed: int
     places: tuple[tuple[int, int], ...]
 
 
@@ -85,7 +87,7 @@ class Program:
     def code(self, kind: str) -> Code:
         """The LLVM text of a kernel."""
         layout = self.layout
-        return emit(self.plan(kind), self.machine, layout.step.width, Blocks(layout), kind == "backward")
+        return emit(self.plan(kind), self.machine, layout.step.width, WeightBlocks(layout), kind == "backward")
 
     def kernel(self, kind: str) -> tuple[Code, Kernel]:
         """The text and the machine code of a kernel."""
@@ -123,7 +125,7 @@ class Program:
     # memory
 
     @cached_property
-    def lasting(self) -> tuple[str, ...]:
+    def saved_buffers(self) -> tuple[str, ...]:
         """The buffers that a training run fills and its backward run reads."""
         read = {store.place.buffer for store in self.layout.kept} | self.layout.operands
         for block in self.plan("backward").blocks:
@@ -134,22 +136,22 @@ class Program:
 
     def bound(self, batch: int, time: int) -> int:
         """Numbers that suffice for what a training run keeps."""
-        return bound((batch * time, self.layout.rows[name][1]) for name in self.lasting)
+        return bound((batch * time, self.layout.rows[name][1]) for name in self.saved_buffers)
 
     def frames(self, kind: str, rows: int, batch: int, parts: int) -> Frames:
         """Where the buffers of a kernel lie."""
         code, _ = self.kernel(kind)
-        machine, counts = self.machine, {"step": rows, "slot": batch, "const": parts}
+        machine, counts = self.machine, {"step": rows, "sequence": batch, "const": parts}
         levels = {name: (counts[level], row) for name, (level, row) in self.layout.rows.items()}
-        lasting = frame((name, levels[name]) for name in (self.lasting if kind != "infer" else ()))
+        saved = frame((name, levels[name]) for name in (self.saved_buffers if kind != "infer" else ()))
         read = [*code.buffers, *(["X"] if self.layout.columns and kind != "backward" else [])]
-        own = {name: levels[name] for name in read if name in levels and name not in self._outside and name not in lasting.at}
+        own = {name: levels[name] for name in read if name in levels and name not in self._outside and name not in saved.at}
         zeros = [(name, shape) for name, shape in own.items() if name.startswith(("db", "dh:", "dparam:"))]
         scratch = [(name, (batch, width)) for name, width in code.scratch]
         packs = [(pack.buffer, (1, pack.size(machine))) for pack in code.packs]
-        passing = frame(dict([*zeros, *own.items(), *scratch, *packs]).items())
-        blank = max((passing.at[name][0] + count * row for name, (count, row) in zeros), default=0)
-        return Frames(lasting, passing, blank, self._places(code, lasting, passing))
+        workspace = frame(dict([*zeros, *own.items(), *scratch, *packs]).items())
+        zeroed = max((workspace.at[name][0] + count * row for name, (count, row) in zeros), default=0)
+        return Frames(saved, workspace, zeroed, self._places(code, saved, workspace))
 
     @cached_property
     def _outside(self) -> set[str]:
@@ -157,11 +159,11 @@ class Program:
         named = {name for name in self.layout.rows if name.startswith(("state", "trace", "dtrace", "param:"))}
         return {"y", "dy"} | named | {place.buffer for _, place in self.layout.other}
 
-    def _places(self, code: Code, lasting: Frame, passing: Frame) -> tuple[tuple[int, int], ...]:
+    def _places(self, code: Code, saved: Frame, workspace: Frame) -> tuple[tuple[int, int], ...]:
         places = []
         for name in code.buffers:
-            home = next((k for k, where in enumerate((lasting, passing)) if name in where.at), 2)
-            first = (lasting, passing)[home].at[name][0] if home < 2 else 0
+            home = next((k for k, where in enumerate((saved, workspace)) if name in where.at), 2)
+            first = (saved, workspace)[home].at[name][0] if home < 2 else 0
             places.append((home, first * self.dtype.itemsize))
         return tuple(places)
 
@@ -173,49 +175,51 @@ class Program:
 
     # running
 
-    def rows(self, problem: Problem) -> Rows:
-        """The rows of a problem: each thread takes a part of the batch, unless all would only wait for the same weights."""
+    def rows(self, inputs: ScanInputs) -> BatchRows:
+        """The rows of a run: each thread takes a part of the batch, unless all would only wait for the same weights."""
         threads = available()
-        few = problem.batch < threads and self.weights > SHARED
-        starved = self.weights > 2 * CACHE and problem.batch < STARVED * threads
+        few = inputs.batch < threads and self.weights > SHARED
+        starved = self.weights > 2 * CACHE and inputs.batch < STARVED * threads
         if threads > 1 and openmp() and (few or starved):
-            return rows_of(problem, 1, min(threads, TEAM))
-        return rows_of(problem, max(1, min(threads, problem.batch)), 1)
+            return rows_of(inputs, 1, min(threads, TEAM))
+        return rows_of(inputs, max(1, min(threads, inputs.batch)), 1)
 
-    def prepare(self, problem: Problem, rows: Rows, kept: Tensor | None = None, keep: bool = False) -> Forward:
-        """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``kept`` if given."""
-        kind, x = "train" if keep else "infer", problem.x
+    def prepare(self, inputs: ScanInputs, rows: BatchRows, memory: Tensor | None = None, keep: bool = False) -> Forward:
+        """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``memory`` if given."""
+        kind, x = "train" if keep else "infer", inputs.x
         at = frames_of(self, kind, rows.count, rows.batch, rows.parts)
-        if keep and kept is None:
-            kept = borrow(x, at.lasting.size)
-        passing = borrow(x, at.passing.size)
-        lasting = passing if kept is None else kept  # a run that keeps nothing uses nothing of it
-        given = others(self.layout, problem, rows)
+        if keep and memory is None:
+            memory = allocate(x, at.saved.size)
+        workspace = allocate(x, at.workspace.size)
+        saved = workspace if memory is None else memory  # a run that keeps nothing uses nothing of it
+        given = hoisted_values(self.layout, inputs, rows)
         if self.layout.columns:
-            home = (at.lasting, lasting) if "X" in at.lasting.at else (at.passing, passing)
-            project(self.layout, problem, rows, home[0].view(home[1], "X"))
-        states = [rows.to_slots(value).clone(memory_format=torch.contiguous_format) for value in problem.state]
+            home = (at.saved, saved) if "X" in at.saved.at else (at.workspace, workspace)
+            project(self.layout, inputs, rows, home[0].view(home[1], "X"))
+        states = [rows.sort(value).clone(memory_format=torch.contiguous_format) for value in inputs.state]
         y = x.new_empty(rows.count, self.layout.rows["y"][1])
-        traces = [x.new_empty(rows.count, self.layout.rows[f"trace{i}"][1]) for i in range(len(problem.trace))]
-        buffers = {"y": y, **given, **_parameters(problem), **_numbered("state", states), **_numbered("trace", traces)}
-        call = self._call(kind, at, lasting, passing, buffers, rows)
-        return Forward(call, [y, *states, *traces], Kept(lasting, given), passing)
+        traces = [x.new_empty(rows.count, self.layout.rows[f"trace{i}"][1]) for i in range(len(inputs.trace))]
+        buffers = {"y": y, **given, **_parameters(inputs), **_numbered("state", states), **_numbered("trace", traces)}
+        call = self._call(kind, at, saved, workspace, buffers, rows)
+        return Forward(call, [y, *states, *traces], SavedForBackward(saved, given), workspace)
 
-    def forward(self, problem: Problem, kept: Tensor | None = None, keep: bool = False) -> tuple[list[Tensor], Kept | None]:
-        """Outputs, last states and traces; with ``keep`` also what a backward run needs, in ``kept`` if given."""
-        rows, n = self.rows(problem), len(problem.state)
-        run = self.prepare(problem, rows, kept, keep)
+    def forward(
+        self, inputs: ScanInputs, memory: Tensor | None = None, keep: bool = False
+    ) -> tuple[list[Tensor], SavedForBackward | None]:
+        """Outputs, last states and traces; with ``keep`` also what a backward run needs, in ``memory`` if given."""
+        rows, n = self.rows(inputs), len(inputs.state)
+        run = self.prepare(inputs, rows, memory, keep)
         run.call()
         y, *rest = run.results
-        outputs = [rows.from_rows(y), *map(rows.from_slots, rest[:n]), *map(rows.from_rows, rest[n:])]
-        return outputs, run.kept if keep else None
+        outputs = [rows.from_rows(y), *map(rows.unsort, rest[:n]), *map(rows.from_rows, rest[n:])]
+        return outputs, run.saved if keep else None
 
-    def backward(self, problem: Problem, kept: Kept, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """The gradients of `Problem.tensors` from those of the outputs."""
-        rows, x, n = self.rows(problem), problem.x, len(problem.state)
+    def backward(self, inputs: ScanInputs, saved: SavedForBackward, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The gradients of `ScanInputs.tensors` from those of the outputs."""
+        rows, x, n = self.rows(inputs), inputs.x, len(inputs.state)
         at = frames_of(self, "backward", rows.count, rows.batch, rows.parts)
-        passing = borrow(x, at.passing.size)
-        passing[: at.blank].zero_()
+        workspace = allocate(x, at.workspace.size)
+        workspace[: at.zeroed].zero_()
 
         def rowwise(g: Tensor | None, name: str) -> Tensor:
             return x.new_zeros(rows.count, self.layout.rows[name][1]) if g is None else rows.to_rows(g)
@@ -223,20 +227,20 @@ class Program:
         states = [
             torch.zeros_like(s, memory_format=torch.contiguous_format)
             if g is None
-            else rows.to_slots(g).clone(memory_format=torch.contiguous_format)
-            for s, g in zip(problem.state, gradients[1 : 1 + n])
+            else rows.sort(g).clone(memory_format=torch.contiguous_format)
+            for s, g in zip(inputs.state, gradients[1 : 1 + n])
         ]
         traces = [rowwise(g, f"trace{i}") for i, g in enumerate(gradients[1 + n :])]
-        buffers = {"dy": rowwise(gradients[0], "y"), **kept.hoisted, **_parameters(problem)}
+        buffers = {"dy": rowwise(gradients[0], "y"), **saved.hoisted, **_parameters(inputs)}
         buffers |= {**_numbered("state", states), **_numbered("dtrace", traces)}
-        self._call("backward", at, kept.memory, passing, buffers, rows)()
-        buffers |= {name: at.lasting.view(kept.memory, name) for name in at.lasting.at}
-        buffers |= {name: at.passing.view(passing, name) for name in at.passing.at if name[0] in "dD"}
-        return self.recipe.gradients(problem, rows, buffers)
+        self._call("backward", at, saved.memory, workspace, buffers, rows)()
+        buffers |= {name: at.saved.view(saved.memory, name) for name in at.saved.at}
+        buffers |= {name: at.workspace.view(workspace, name) for name in at.workspace.at if name[0] in "dD"}
+        return self.recipe.gradients(inputs, rows, buffers)
 
-    def _call(self, kind: str, at: Frames, lasting: Tensor, passing: Tensor, buffers: Buffers, rows: Rows) -> Call:
+    def _call(self, kind: str, at: Frames, saved: Tensor, workspace: Tensor, buffers: Buffers, rows: BatchRows) -> Call:
         code, kernel = self.kernel(kind)
-        bases = (lasting.data_ptr(), passing.data_ptr())
+        bases = (saved.data_ptr(), workspace.data_ptr())
         words = [rows.steps, rows.stride, rows.parts, rows.address, rows.team, 0, 0]
         words += [
             bases[home] + first if home < 2 else buffers[name].data_ptr()
@@ -268,16 +272,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Forward:
-    """A forward run before it goes: its call, its results (rows, slots and rows), and the memory that it uses."""
+    """A forward run before it goes: its call, its results as rows and sorted sequences, and the memory that it uses."""
 
     call: Call
     results: list[Tensor]
-    kept: Kept
-    passing: Tensor
+    saved: SavedForBackward
+    workspace: Tensor
 
 
-def _parameters(problem: Problem) -> dict[str, Tensor]:
-    return {f"param:{n}": v if v.is_contiguous() else v.detach().contiguous() for n, v in problem.params.items()}
+def _parameters(inputs: ScanInputs) -> dict[str, Tensor]:
+    return {f"param:{n}": v if v.is_contiguous() else v.detach().contiguous() for n, v in inputs.params.items()}
 
 
 def _numbered(name: str, values: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -295,12 +299,12 @@ def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) ->
     return found
 
 
-def program_of(problem: Problem, single: bool | None = None) -> Program:
-    """The program of a problem's cell, sizes and options; whether threads have a ``single`` sequence follows from the batch."""
-    sizes = tuple(sorted(problem.sizes.items()))
-    options = (problem.trace, problem.clip, problem.x.dtype)
-    alone = problem.batch <= available() if single is None else single
-    return _program(problem.cell, sizes, tuple(problem.extras), *options, alone)
+def program_of(inputs: ScanInputs, single: bool | None = None) -> Program:
+    """The program of a run's cell, sizes and options; whether threads have a ``single`` sequence follows from the batch."""
+    sizes = tuple(sorted(inputs.sizes.items()))
+    options = (inputs.trace, inputs.clip, inputs.x.dtype)
+    alone = inputs.batch <= available() if single is None else single
+    return _program(inputs.cell, sizes, tuple(inputs.extras), *options, alone)
 
 
 @lru_cache(PROGRAMS)

@@ -1,61 +1,24 @@
-"""`Problem`: one run of a cell, with every argument checked and every size known."""
+"""`check_inputs`: the arguments of a run, checked before anything is allocated."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from rondeau.cells import get
+from rondeau.engine.inputs.scan_inputs import Extras, ScanInputs, States
+from rondeau.engine.inputs.sizes import sizes_of
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
-from rondeau.ir.fit import fit
-from rondeau.ir.widths import Width
 
-MOST = 1 << 40  # numbers of one value at all steps; more than any machine's memory, and far from the end of 64 bits
-
-States = tuple[Tensor, ...]
-Extras = Mapping[str, Tensor]
-Sizes = tuple[Mapping[str, int], "str | None"]
+MOST = 1 << 40  # elements of one value at all steps; more than any machine's memory, and far from the end of 64 bits
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """One run. ``extras`` holds contexts and masks by name; a mask that is missing stands for its mean."""
-
-    cell: Cell
-    sizes: Mapping[str, int]
-    params: Mapping[str, Tensor]
-    x: Tensor  # (batch, time, input)
-    state: States  # each (batch, width)
-    extras: Extras
-    lengths: Tensor | None  # (batch,) int64 on the CPU
-    reverse: bool
-    clip: float | None
-    trace: tuple[str, ...]
-
-    @property
-    def batch(self) -> int:
-        """The number of sequences."""
-        return self.x.shape[0]
-
-    @property
-    def time(self) -> int:
-        """The number of steps."""
-        return self.x.shape[1]
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Everything a derivative can flow to, in a fixed order: x, states, parameters, extras."""
-        return (self.x, *self.state, *self.params.values(), *self.extras.values())
-
-
-def pose(
+def check_inputs(
     cell: Cell,
     params: Mapping[str, Tensor],
     x: Tensor,
@@ -67,8 +30,8 @@ def pose(
     masks: Extras | None = None,
     clip: float | None = None,
     trace: Sequence[str] = (),
-) -> Problem:
-    """The problem that the arguments of `rondeau.engine.scan` state.
+) -> ScanInputs:
+    """The checked arguments of `rondeau.engine.scan`, with every size known.
 
     Raises:
         InputError: an argument is missing, or has a wrong shape, type or device.
@@ -84,10 +47,10 @@ def pose(
             f"{cell.name} takes the parameters {', '.join(names) or 'none'}, but got {', '.join(params) or 'none'}"
         )
     given = _states(cell, state)
-    sizes, fault = _sizes(cell, params, x, given, extras)
+    sizes, fault = sizes_of(cell, params, x, given, extras)
     _check_room(cell, sizes, x)
     full = given or tuple(_zeros(x, item.width.bind(sizes), fault is None) for item in cell.states)
-    problem = Problem(
+    inputs = ScanInputs(
         cell,
         sizes,
         {n: params[n] for n in names},
@@ -99,10 +62,10 @@ def pose(
         _clip(clip),
         _trace(cell, trace),
     )
-    _check_shapes(problem)
+    _check_shapes(inputs)
     if fault is not None:
         raise InputError(fault)
-    return problem
+    return inputs
 
 
 def _zeros(x: Tensor, width: int, sound: bool) -> Tensor:
@@ -169,57 +132,16 @@ def _states(cell: Cell, state: States | Tensor | None) -> States:
     return given
 
 
-def _sizes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States, extras: Extras) -> Sizes:
-    """The named sizes, read off the shapes, and what about the cell does not fit them."""
-    known = [(item.name, tuple(map(int, params[item.name].shape))) for item in cell.parameters]  # int: a shape may be a symbol
-    known += [(item.name, tuple(map(int, value.shape[-1:]))) for item, value in zip(cell.states, state)]
-    known += [(name, tuple(map(int, value.shape[-1:]))) for name, value in extras.items()]
-    return _solved(cell, int(x.shape[-1]), tuple(known))
-
-
-@lru_cache(maxsize=1024)
-def _solved(cell: Cell, input: int, known: tuple[tuple[str, tuple[int, ...]], ...]) -> Sizes:
-    """Each pair of a width and a number with one unknown name settles it; parameters first, so that an error names the rest."""
-    shapes = dict(known)
-    pairs: list[tuple[Width, int]] = []
-    for p in cell.parameters:
-        if len(shapes[p.name]) == (1 if p.columns is None else 2):
-            pairs.append((p.rows.scaled(len(p.gates)), shapes[p.name][0]))
-            pairs += [] if p.columns is None else [(p.columns, shapes[p.name][1])]
-    vectors = [(s.name, s.width) for s in cell.states] + [(i.name, i.width) for i in cell.inputs[1:]]
-    pairs += [(cell.input.width, input), *((width, shapes[name][0]) for name, width in vectors if shapes.get(name))]
-    sizes: dict[str, int] = {}
-    for _ in cell.sizes:
-        for width, number in pairs:
-            unknown = width.names - sizes.keys()
-            if len(unknown) == 1:
-                (name,) = unknown
-                rest = sum((f * (sizes[n] if n else 1) for n, f in width.terms if n != name), 0 * number)
-                sizes[name] = int((number - rest) / dict(width.terms)[name])
-    missing = [name for name in cell.sizes if name not in sizes]
-    if missing:
-        raise InputError(f"the size {missing[0]!r} of {cell.name} cannot be read off its parameters; give its initial state")
-    return MappingProxyType({name: sizes[name] for name in cell.sizes}), _fault(cell, sizes)
-
-
-def _fault(cell: Cell, sizes: Mapping[str, int]) -> str | None:
-    try:
-        fit(cell, sizes)
-    except InputError as error:
-        return str(error)
-    return None
-
-
-def _check_shapes(problem: Problem) -> None:
-    cell, x = problem.cell, problem.x
-    widths, params = _expected(cell, tuple(problem.sizes.items()))
-    found: list[tuple[Tensor, tuple[int, ...]]] = [(x, (problem.batch, problem.time, widths[0]))]
-    found += [(problem.params[item.name], shape) for item, shape in zip(cell.parameters, params)]
-    found += [(value, (problem.batch, width)) for value, width in zip(problem.state, widths[1:])]
-    found += [(problem.extras[i.name], _extra_shape(problem, i)) for i in cell.inputs[1:] if i.name in problem.extras]
+def _check_shapes(inputs: ScanInputs) -> None:
+    cell, x = inputs.cell, inputs.x
+    widths, params = _expected(cell, tuple(inputs.sizes.items()))
+    found: list[tuple[Tensor, tuple[int, ...]]] = [(x, (inputs.batch, inputs.time, widths[0]))]
+    found += [(inputs.params[item.name], shape) for item, shape in zip(cell.parameters, params)]
+    found += [(value, (inputs.batch, width)) for value, width in zip(inputs.state, widths[1:])]
+    found += [(inputs.extras[i.name], _extra_shape(inputs, i)) for i in cell.inputs[1:] if i.name in inputs.extras]
     for index, (value, shape) in enumerate(found):
         if value.shape != shape or value.dtype != x.dtype or value.device != x.device:
-            _refuse(problem, _names(problem)[index], value, shape)
+            _refuse(inputs, _names(inputs)[index], value, shape)
 
 
 @lru_cache(maxsize=1024)
@@ -230,30 +152,28 @@ def _expected(cell: Cell, sizes: tuple[tuple[str, int], ...]) -> tuple[tuple[int
     return tuple(width.bind(known) for width in widths), tuple(item.shape(known) for item in cell.parameters)
 
 
-def _names(problem: Problem) -> list[str]:
-    cell = problem.cell
+def _names(inputs: ScanInputs) -> list[str]:
+    cell = inputs.cell
     names = ["x", *(f"the parameter {p.name}" for p in cell.parameters), *(f"the state {s.name}" for s in cell.states)]
-    return names + [f"the {item.role} {item.name}" for item in cell.inputs[1:] if item.name in problem.extras]
+    return names + [f"the {item.role} {item.name}" for item in cell.inputs[1:] if item.name in inputs.extras]
 
 
-def _refuse(problem: Problem, what: str, value: Tensor, shape: tuple[int, ...]) -> None:
-    x = problem.x
+def _refuse(inputs: ScanInputs, what: str, value: Tensor, shape: tuple[int, ...]) -> None:
+    x = inputs.x
     if tuple(value.shape) != shape:
-        known = ", ".join(f"{name}={size}" for name, size in problem.sizes.items())
+        known = ", ".join(f"{name}={size}" for name, size in inputs.sizes.items())
         found, expected = f"the shape {tuple(value.shape)}", str(shape)
         if what == "x":  # a step has given it a time of its own
             found, expected = f"{value.shape[-1]} features", str(shape[-1])
-        raise InputError(
-            f"{what} of {problem.cell.name} has {found}, expected {expected} (with {known}, as its parameters say)"
-        )
+        raise InputError(f"{what} of {inputs.cell.name} has {found}, expected {expected} (with {known}, as its parameters say)")
     raise InputError(
         f"{what} is {value.dtype} on {value.device}, but x is {x.dtype} on {x.device}; bring both together with .to"
     )
 
 
-def _extra_shape(problem: Problem, item: Input) -> tuple[int, ...]:
-    width = item.width.bind(problem.sizes)
-    return (problem.batch, problem.time, width) if item.per == "step" else (problem.batch, width)
+def _extra_shape(inputs: ScanInputs, item: Input) -> tuple[int, ...]:
+    width = item.width.bind(inputs.sizes)
+    return (inputs.batch, inputs.time, width) if item.per == "step" else (inputs.batch, width)
 
 
 def _lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:

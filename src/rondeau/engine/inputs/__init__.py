@@ -1,0 +1,1 @@
+"""What a run is given: every argument checked, every size known."""
