@@ -30,7 +30,7 @@ import torch
 
 from rondeau.data import Text
 from rondeau.errors import RondeauError
-from rondeau.train import RunWarning, Settings, load, resume, start
+from rondeau.train import Checkpoints, OnRow, RunWarning, Settings, load, resume, start
 
 SCRIPT = """
 import sys
@@ -71,7 +71,8 @@ class Scene:
 def _part(place: Path) -> None:
     run = start(settings(), TEXT, folder=place)
     assert run.training is not None
-    run.training.run(lambda row: setattr(run.training, "stopping", row["step"] == 2), run.save)
+    stop = OnRow(lambda row: setattr(run.training, "stopping", row["step"] == 2))
+    run.training.run(stop, Checkpoints(run.save, 1e-6))
     run.training.record.add(step=3, loss=1.0)
     run.close()
 

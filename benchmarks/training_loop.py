@@ -26,7 +26,7 @@ def main() -> None:
     ours, theirs = start(settings, text).training, start(settings, text).training
     assert ours is not None and theirs is not None
     theirs.model.load_state_dict(ours.model.state_dict())
-    streams, optimizer, model = theirs.streams, theirs.optimizer, theirs.model
+    streams, optimizer, model = theirs.task.batches, theirs.optimizer, theirs.model
     state = None
 
     def bare() -> None:

@@ -123,10 +123,10 @@ def test_wrong_tokenizers_are_explained() -> None:
 
 
 @given(st.integers(1, 5), st.integers(1, 7), st.integers(0, 60))
-def test_streams_walk_every_strand_once(batch: int, window: int, more: int) -> None:
+def test_windows_walk_along_every_stream_once(batch: int, window: int, more: int) -> None:
     tokens = torch.arange(batch * (window + 1) + more)
     streams = Streams(tokens, batch, window)
-    seen = [streams.next() for _ in range(streams.windows)]
+    seen = [streams.next() for _ in range(streams.count)]
     assert [w.start for w in seen] == [True] + [False] * (len(seen) - 1)
     length = len(tokens) // batch
     inputs, targets = torch.cat([w.inputs for w in seen], 1), torch.cat([w.targets for w in seen], 1)

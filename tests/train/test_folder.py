@@ -342,3 +342,21 @@ def test_an_old_checkpoint_that_had_not_moved_up_is_read(tmp_path: Path, moved: 
     with pytest.warns(RunWarning):
         resume(part, TEXT, steps=3).fit()
     assert not pending.exists() and json.loads((part / "manifest.json").read_text())["step"] == 15
+
+
+# runs of format 2 with a flat config.toml
+
+
+def test_a_run_with_flat_settings_loads_and_goes_on(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    part, whole = old("cut2", tmp_path), old("whole2", tmp_path)
+    wanted = load(whole)
+    assert wanted.settings.cell == "gru" and wanted.settings.dropout == 0.2 and wanted.settings.vocabulary == 7
+    run = resume(part, TEXT)
+    assert run.training is not None and run.training.progress.step == 5 and len(run.training.record.rows) == 7
+    run.fit()
+    for a, b in zip(run.model.parameters(), wanted.model.parameters()):
+        torch.testing.assert_close(a, b)
+    assert manifest(part)["format"] == 2 and manifest(part)["step"] == 12
+    before = contents(whole)
+    resume(whole, TEXT).fit()
+    assert contents(whole) == before and not list(recwarn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from tiny_runs import SMALL, TEXT, contents, cut, tiny
 
 from rondeau import RunError
-from rondeau.train import Record, RunWarning, loop, resume, start
+from rondeau.train import Checkpoints, Record, RunWarning, loop, resume, start
 
 ROW = {"step": 1, "loss": 2.0}
 
@@ -70,7 +71,7 @@ def test_the_speed_is_that_of_the_steps_not_of_what_lies_between(monkeypatch: py
 
     monkeypatch.setattr(training, "step", step)
     monkeypatch.setattr(training, "evaluation", evaluation)
-    training.run(save=save)
+    training.run(Checkpoints(save, math.inf))
     for row in trained(training.record.rows):
         covered = counts[int(row["step"] - row["steps"]) : int(row["step"])]
         assert row["tokens_per_second"] == round(sum(covered) / len(covered))

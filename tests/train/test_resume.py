@@ -11,7 +11,7 @@ from tiny_runs import SMALL, TEXT, contents, cut, manifest, stopped, tiny, weigh
 
 from rondeau import InputError, RunError
 from rondeau.data import Text
-from rondeau.train import Run, evaluate, load, loop, resume, start
+from rondeau.train import OnRow, Run, evaluate, language_modelling, load, resume, start
 
 LOSSES = [2.21, 2.28, 2.55, 2.9, 2.1, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6]
 
@@ -19,7 +19,7 @@ LOSSES = [2.21, 2.28, 2.55, 2.9, 2.1, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6]
 def given_losses(monkeypatch: pytest.MonkeyPatch, losses: list[float] = LOSSES) -> None:
     """Lets evaluations find these losses, one after another."""
     found = iter(losses)
-    monkeypatch.setattr(loop, "evaluate", lambda model, tokens: next(found))
+    monkeypatch.setattr(language_modelling, "evaluate", lambda model, tokens: next(found))
 
 
 def same(run: Run, other: dict[str, torch.Tensor]) -> bool:
@@ -173,7 +173,7 @@ def test_a_run_saved_at_its_last_step_still_gets_its_last_evaluation(tmp_path: P
     run = start(tiny(), TEXT, folder=tmp_path / "run")
     assert run.training is not None
     training = run.training
-    training.run(lambda row: setattr(training, "stopping", row["step"] == 12))
+    training.run(OnRow(lambda row: setattr(training, "stopping", row["step"] == 12)))
     assert training.record.rows[-1]["step"] == 12 and "held_out" in training.record.rows[-1]
 
 

@@ -55,9 +55,9 @@ def test_the_state_is_carried_from_window_to_window_and_cut_off() -> None:
     assert all(not part.requires_grad for layer in first for part in layer) and any(
         part.any() for layer in first for part in layer
     )
-    for _ in range(run.training.streams.windows - 1):
+    for _ in range(run.training.task.batches.count - 1):
         run.training.step()
-    assert run.training.streams.next().start
+    assert run.training.task.batches.next().start
 
 
 def test_a_run_leaves_a_folder_that_loads(tmp_path: Path) -> None:

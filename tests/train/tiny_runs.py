@@ -60,5 +60,5 @@ def stopped(folder: Path, after: int, **changed: Any) -> Run:
 
 
 def old(name: str, place: Path) -> Path:
-    """A copy of a run that version 0.1.0 of before the format 2 made: ``cut`` after 5 of 12 steps, or ``whole``."""
+    """A copy of a run that an earlier version made: ``cut`` after 5 of 12 steps, or ``whole``; those of format 2 end in 2."""
     return Path(shutil.copytree(OLD / name, place / name))

@@ -31,7 +31,7 @@ def command(
     layers: Annotated[int, typer.Option(help="Recurrent layers.")] = DEFAULT.layers,
     embedding: Annotated[int, typer.Option(help="Features of a token's embedding; 0: one-hot input.")] = DEFAULT.embedding,
     window: Annotated[int, typer.Option(help="Steps that the gradient goes back through time.")] = DEFAULT.window,
-    batch: Annotated[int, typer.Option(help="Strands of text read side by side.")] = DEFAULT.batch,
+    batch: Annotated[int, typer.Option(help="Streams of text read side by side.")] = DEFAULT.batch,
     minutes: Annotated[float | None, typer.Option(help="Train so long (3 if no end is given).")] = None,
     epochs: Annotated[float | None, typer.Option(help="Train for so many passes over the text.")] = None,
     steps: Annotated[int | None, typer.Option(help="Train for so many windows.")] = None,

@@ -11,17 +11,15 @@ from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any, TypeVar
 
-import torch
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from rondeau.models import Score, compare, generate
+from rondeau.models import Score, compare
 from rondeau.train import Run, bits, evaluate
 
 PLAIN_EVERY = 10.0  # seconds between plain lines
-SAMPLE_CHARACTERS = 160
 WIDE = 66  # columns that the closing table takes with the sizes
 T = TypeVar("T")
 CLOSED = 13  # the number of SIGPIPE, which not every system has
@@ -138,7 +136,7 @@ def _bar(run: Run, console: Console) -> Iterator[Callable[[dict[str, Any]], None
                 progress.update(task, description=_fitting(_figures(row), room))
                 return
             progress.console.print(f"held-out {row['held_out']:.4f} nats, {row['held_out_bits']:.4f} bits")
-            progress.console.print(_sample(run), style="dim", markup=False)
+            progress.console.print(run.training.task.example(run.model), style="dim", markup=False)
 
         yield tell
 
@@ -154,15 +152,6 @@ def _fitting(parts: list[str], room: int) -> str:
     while len(parts) > 1 and len("  ".join(parts)) > room:
         parts = parts[:-1]
     return "  ".join(parts)
-
-
-def _sample(run: Run) -> str:
-    """A few words of the model, drawn without touching the run's own randomness."""
-    assert run.train is not None
-    tokens = list(
-        generate(run.model, run.train[:1], SAMPLE_CHARACTERS, temperature=0.8, generator=torch.Generator().manual_seed(0))
-    )
-    return run.tokenizer.decode(torch.tensor(tokens)).strip()
 
 
 def _baselines(run: Run) -> list[Score]:

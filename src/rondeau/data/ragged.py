@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from rondeau.errors import DataError, InputError
+
+MOST_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,34 @@ class RaggedBatches:
         self.batch, self.seed, self.padding, self.shuffle = batch, seed, padding, shuffle
         self.lengths = np.array([len(each) for each in self.sequences])
         self.epoch = self.position = 0
+        self._sorted = np.sort(self.lengths)[::-1].tolist()
+        self._known_cuts: dict[int, list[int]] = {}
+        self._until = [0]  # the number of batches before each epoch, as far as anybody has asked
         self._order = self._drawn()
 
     @property
     def count(self) -> int:
         """The number of batches in this epoch."""
         return len(self._order)
+
+    @property
+    def passed(self) -> float:
+        """Epochs behind, with the part of this one."""
+        return self.epoch + self.position / self.count
+
+    def steps(self, epochs: float) -> int:
+        """Batches in so many epochs from the beginning; a part of a batch counts as one.
+
+        Raises:
+            InputError: more epochs than can be counted one by one.
+        """
+        if not 0 <= epochs <= MOST_EPOCHS:
+            raise InputError(f"epochs of batches of many lengths are 0 to {MOST_EPOCHS:,}, not {epochs!r}; say steps instead")
+        whole = int(epochs)
+        while len(self._until) < whole + 2:
+            self._until.append(self._until[-1] + self._size(len(self._until) - 1))
+        behind, after = self._until[whole : whole + 2]
+        return behind + math.ceil((epochs - whole) * (after - behind) - 1e-6)
 
     def next(self) -> Batch:
         """The next batch; after the last one of an epoch, the first of the next."""
@@ -94,23 +119,35 @@ class RaggedBatches:
         count = len(self.lengths)
         if not self.shuffle:
             return [np.arange(first, min(first + self.batch, count)) for first in range(0, count, self.batch)]
-        draw = np.random.default_rng([self.seed % 2**64, max(self.epoch, 0)])
+        draw = self._random(self.epoch)
+        first = int(draw.integers(1, self.batch + 1))
         order = draw.permutation(count)
         order = order[np.argsort(-self.lengths[order], kind="stable")]
-        batches = self._cut(order, first=int(draw.integers(1, self.batch + 1)))
+        batches = np.split(order, self._cuts(first))
         return [batches[i] for i in draw.permutation(len(batches))]
 
-    def _cut(self, order: np.ndarray, first: int) -> list[np.ndarray]:
-        """Places from the longest sequence to the shortest in batches; the first holds at most ``first`` of them."""
-        batches, start, room = [], 0, first
-        own, total = self.lengths[order], 0
-        for here, length in enumerate(own):
+    def _random(self, epoch: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed % 2**64, max(epoch, 0)])
+
+    def _size(self, epoch: int) -> int:
+        """The number of batches in an epoch, without drawing their sequences."""
+        if not self.shuffle:
+            return -(-len(self.lengths) // self.batch)
+        return len(self._cuts(int(self._random(epoch).integers(1, self.batch + 1)))) + 1
+
+    def _cuts(self, first: int) -> list[int]:
+        """Where the sequences, from the longest to the shortest, are cut, if the first batch holds at most ``first``."""
+        if first in self._known_cuts:
+            return self._known_cuts[first]
+        cuts, start, room, total = [], 0, first, 0
+        for here, length in enumerate(self._sorted):
             total += length
-            whole = own[start] * (here + 1 - start)
+            whole = self._sorted[start] * (here + 1 - start)
             if here > start and (here - start == room or whole - total > self.padding * whole):
-                batches.append(order[start:here])
+                cuts.append(here)
                 start, total, room = here, length, self.batch
-        return [*batches, order[start:]]
+        self._known_cuts[first] = cuts
+        return cuts
 
 
 def padded(sequences: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
-"""Streams: a text as ``batch`` contiguous strands, along which windows walk."""
+"""Streams: a text as ``batch`` contiguous streams, along which windows walk."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from rondeau.errors import DataError, InputError
 
 @dataclass(frozen=True)
 class Window:
-    """Inputs and targets (batch, window), the targets one step ahead; ``start``: the strands begin, so carry no state."""
+    """Inputs and targets (batch, window), the targets one step ahead; ``start``: the streams begin, so carry no state."""
 
     inputs: Tensor
     targets: Tensor
@@ -19,14 +20,14 @@ class Window:
 
 
 class Streams:
-    """Windows over contiguous strands of tokens, round and round.
+    """Windows over contiguous streams of tokens, round and round.
 
-    The text is cut into ``batch`` strands of equal length, whose ends that do not fill a window are read as a shorter one,
-    so that every token of a strand but its first is a target once an epoch.
+    The text is cut into ``batch`` streams of equal length, whose ends that do not fill a window are read as a shorter one,
+    so that every token of a stream but its first is a target once an epoch.
 
     Args:
         tokens: (tokens,), int64.
-        batch: the number of strands.
+        batch: the number of streams.
         window: the number of steps of a window.
 
     Raises:
@@ -43,25 +44,34 @@ class Streams:
             fits = len(tokens) // (window + 1)
             hint = f"a batch of at most {fits}" if fits else f"a window of at most {max(len(tokens) - 1, 1)} and a batch of 1"
             raise DataError(
-                f"the text has {len(tokens)} tokens, too few for {batch} strands of at least {window + 1}; "
+                f"the text has {len(tokens)} tokens, too few for {batch} streams of at least {window + 1}; "
                 f"give {hint}, or more text"
             )
-        self.strands = tokens[: batch * length].view(batch, length)
+        self.tokens = tokens[: batch * length].view(batch, length)
         self.batch, self.window = batch, window
         self.epoch = self.position = 0
 
     @property
-    def windows(self) -> int:
+    def count(self) -> int:
         """Windows in an epoch."""
-        return -(-(self.strands.shape[1] - 1) // self.window)
+        return -(-(self.tokens.shape[1] - 1) // self.window)
+
+    @property
+    def passed(self) -> float:
+        """Epochs behind, with the part of this one."""
+        return (self.epoch * self.count + self.position // self.window) / self.count
+
+    def steps(self, epochs: float) -> int:
+        """Windows in so many epochs from the beginning; a part of a window counts as one."""
+        return math.ceil(epochs * self.count - 1e-6)
 
     def next(self) -> Window:
         """The next window; after the last one of an epoch, the first again."""
         start = self.position
-        stop = min(start + self.window, self.strands.shape[1] - 1)
-        window = Window(self.strands[:, start:stop], self.strands[:, start + 1 : stop + 1], start == 0)
+        stop = min(start + self.window, self.tokens.shape[1] - 1)
+        window = Window(self.tokens[:, start:stop], self.tokens[:, start + 1 : stop + 1], start == 0)
         self.position = stop
-        if stop == self.strands.shape[1] - 1:
+        if stop == self.tokens.shape[1] - 1:
             self.position = 0
             self.epoch += 1
         return window
@@ -77,7 +87,7 @@ class Streams:
             InputError: a place where no window of these streams begins.
         """
         epoch, position = int(state["epoch"]), int(state["position"])
-        if epoch < 0 or position % self.window or not 0 <= position < self.strands.shape[1] - 1:
+        if epoch < 0 or position % self.window or not 0 <= position < self.tokens.shape[1] - 1:
             raise InputError(f"no window of these streams begins at {position} of epoch {epoch}; is it another text?")
         self.epoch, self.position = epoch, position
 

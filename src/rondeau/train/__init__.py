@@ -9,18 +9,31 @@ from rondeau.errors import RunWarning
 from rondeau.train.settings import Settings
 
 if TYPE_CHECKING:
+    from rondeau.train.callbacks import Callback, Checkpoints, EarlyStopping, OnRow
     from rondeau.train.folder import RunFolder
-    from rondeau.train.loop import Progress, Training, evaluate
+    from rondeau.train.language_modelling import LanguageModelling, evaluate
+    from rondeau.train.loop import Training, groups
+    from rondeau.train.progress import Progress
     from rondeau.train.record import Record, bits
     from rondeau.train.run import Run, load, resume, start
+    from rondeau.train.task import Batches, Metric, Task
     from rondeau.train.tensors import digest
 
 _LATE = {
+    "Callback": "callbacks",
+    "Checkpoints": "callbacks",
+    "EarlyStopping": "callbacks",
+    "OnRow": "callbacks",
     "RunFolder": "folder",
-    "digest": "tensors",
-    "Progress": "loop",
+    "LanguageModelling": "language_modelling",
+    "evaluate": "language_modelling",
     "Training": "loop",
-    "evaluate": "loop",
+    "groups": "loop",
+    "Progress": "progress",
+    "Batches": "task",
+    "Metric": "task",
+    "Task": "task",
+    "digest": "tensors",
     "Record": "record",
     "bits": "record",
     "Run": "run",
@@ -38,16 +51,25 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "Batches",
+    "Callback",
+    "Checkpoints",
+    "EarlyStopping",
+    "LanguageModelling",
+    "Metric",
+    "OnRow",
     "Progress",
     "Record",
     "Run",
     "RunFolder",
     "RunWarning",
     "Settings",
+    "Task",
     "Training",
     "bits",
     "digest",
     "evaluate",
+    "groups",
     "load",
     "resume",
     "start",

@@ -1,88 +1,60 @@
-"""The training loop: windows along contiguous streams, truncated backpropagation through time."""
+"""The one training loop: batch after batch of any task, with its record, its callbacks and its end."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rondeau.data import Streams
-from rondeau.errors import InputError, RunError
-from rondeau.models.language_model import LanguageModel, detached
+from rondeau.errors import RunError
+from rondeau.models import detached
 from rondeau.nn import Recurrent
+from rondeau.train.callbacks import Callback
+from rondeau.train.progress import Interval, Progress
 from rondeau.train.record import Record, Row, bits
 from rondeau.train.settings import Settings
+from rondeau.train.task import Task
+from rondeau.train.weights import copied, put_weights, weights
 
 EVALUATIONS = 6
-ROWS = 50  # rows of training that a run of as many steps has at least
-ROW_SECONDS = 1.0  # the longest time between two rows of the record; in a long run a thousandth of its time
-
-
-@dataclass
-class Progress:
-    """How far a run is. ``since_step`` and ``since_seconds`` say where its last stretch began: 0, or where `resume` was asked
-    for more. ``evaluated`` is the step of the last evaluation."""
-
-    step: int = 0
-    seconds: float = 0.0
-    best: float = math.inf
-    worse: int = 0
-    evaluated: int = -1
-    since_step: int = 0
-    since_seconds: float = 0.0
-
-
-class Interval:
-    """The steps since the last row of the record."""
-
-    def __init__(self, done: float) -> None:
-        self.losses: list[float] = []
-        self.norm, self.tokens, self.seconds, self.mark = 0.0, 0, 0.0, math.floor(done * ROWS)
-
-    def add(self, loss: float, norm: float, tokens: int, seconds: float) -> None:
-        """One more step."""
-        self.losses.append(loss)
-        self.norm, self.tokens, self.seconds = norm, self.tokens + tokens, self.seconds + seconds
-
-    def due(self, done: float, progress: Progress) -> bool:
-        """Whether it is time for a row: in each of the first steps, in each fiftieth of the run, and after a second."""
-        early = progress.step - progress.since_step <= ROWS
-        return early or math.floor(done * ROWS) > self.mark or self.seconds >= max(ROW_SECONDS, progress.seconds / 1000)
 
 
 class Training:
-    """One run in progress: model, optimizer, streams, carried state and record.
+    """One run in progress: model, task, optimizer, callbacks, carried state and record. It knows nothing of what is learned.
 
-    With ``patience`` the model holds the best weights once it has ended, as it does in a run folder; ``last`` are then those
-    that training goes on with.
+    A run that stops early has the best weights in its model once it has ended; ``last`` are then those that training goes on
+    with.
 
     Args:
         model: what learns.
-        train: tokens to learn from, (tokens,).
-        held: tokens to evaluate on, (tokens,), or None.
-        settings: how.
+        task: what it learns.
+        optimizer: what changes its weights; its learning rate is set before every step.
+        callbacks: what happens beside, in this order.
+        settings: when it ends, how fast it learns, what is clipped.
         record: where rows go.
-
-    Raises:
-        DataError: the text is too short for batch and window.
     """
 
     def __init__(
-        self, model: LanguageModel, train: Tensor, held: Tensor | None, settings: Settings, record: Record | None = None
+        self,
+        model: nn.Module,
+        task: Task[Any, Any],
+        optimizer: torch.optim.Optimizer,
+        callbacks: Iterable[Callback] = (),
+        *,
+        settings: Settings,
+        record: Record | None = None,
     ) -> None:
         self.settings = settings.checked()
-        self.model, self.held = model, held
+        self.model, self.task, self.optimizer = model, task, optimizer
+        self.callbacks = list(callbacks)
         self.record = record or Record()
-        self.streams = Streams(train, settings.batch, settings.window)
-        self.optimizer = torch.optim.AdamW(
-            _groups(model, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True
-        )
-        self.progress = Progress()
+        self.progress = Progress(best=task.metrics[0].worst if task.metrics else math.inf)
+        self.interval = Interval(0.0)
         self.state: Any = None
         self.stopping = False
         self.best: dict[str, Tensor] | None = None
@@ -96,18 +68,16 @@ class Training:
     @property
     def total(self) -> int | None:
         """The number of steps of the whole run, when that is settled beforehand."""
-        s = self.settings
-        if s.epochs is not None:
-            return math.ceil(s.epochs * self.streams.windows - 1e-6)
-        return s.steps
+        epochs = self.settings.epochs
+        return self.settings.steps if epochs is None else self.task.batches.steps(epochs)
 
     @property
     def done(self) -> float:
         """The part of the run (since it was last asked for more) that lies behind, 0 to 1: by steps, or for ``minutes`` by
         the clock."""
-        progress = self.progress
-        if self.total is not None:
-            behind, whole = float(progress.step - progress.since_step), float(self.total - progress.since_step)
+        progress, total = self.progress, self.total
+        if total is not None:
+            behind, whole = float(progress.step - progress.since_step), float(total - progress.since_step)
         else:
             assert self.settings.minutes is not None
             behind, whole = progress.seconds - progress.since_seconds, 60 * self.settings.minutes - progress.since_seconds
@@ -115,9 +85,8 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has come to its end, or has not got better for ``patience`` evaluations."""
-        patience = self.settings.patience
-        return self.done >= 1 or (patience is not None and self.progress.worse >= patience)
+        """Whether the run has come to its end, by its settings or by a callback."""
+        return self.done >= 1 or any(each.ends(self) for each in self.callbacks)
 
     def rate(self) -> float:
         """The learning rate now: a linear warm-up, then the schedule."""
@@ -150,7 +119,7 @@ class Training:
         Settings(**given, learning_rate=1.0 if learning_rate is None else learning_rate).checked()  # type: ignore[arg-type]
         changed: dict[str, float | None] = {} if learning_rate is None else {"learning_rate": learning_rate}
         progress = self.progress
-        so_far = {"minutes": progress.seconds / 60, "epochs": progress.step / self.streams.windows, "steps": progress.step}
+        so_far = {"minutes": progress.seconds / 60, "epochs": self.task.batches.passed, "steps": progress.step}
         ends = {name: so_far[name] + value for name, value in given.items() if value is not None}
         if ends:
             changed |= {**dict.fromkeys(given), **ends}
@@ -162,45 +131,51 @@ class Training:
 
     # running
 
-    def run(self, each: Callable[[Row], None] | None = None, save: Callable[[], None] | None = None) -> None:
+    def run(self, *callbacks: Callback) -> None:
         """Trains to the end, or until ``stopping`` is set.
 
         Args:
-            each: sees every new row of the record.
-            save: called at every evaluation, every ``save_every`` seconds, and at the end.
+            callbacks: more of them, for this call.
 
         Raises:
             RunError: the loss is no longer a number.
         """
-        tell = each or (lambda row: None)
-        keep = save or (lambda: None)
-        interval, saved, next_evaluation = Interval(self.done), time.monotonic(), self._next_evaluation()
+        own = self.callbacks
+        self.callbacks = [*own, *callbacks]
+        try:
+            self._run()
+        finally:
+            self.callbacks = own
+
+    def _run(self) -> None:
+        for each in self.callbacks:
+            each.on_begin(self)
+        self.interval, evaluate_at = Interval(self.done), self._next_evaluation()
         while not self.finished and not self.stopping:
             begun = time.perf_counter()
             loss, norm, count = self.step()
             spent = time.perf_counter() - begun
             self.progress.seconds += spent
-            interval.add(loss, norm, count, spent)
-            begun, evaluate = time.perf_counter(), self.held is not None and self.done >= next_evaluation
-            late = time.monotonic() - saved >= self.settings.save_every
-            if evaluate or late or self.stopping or self.finished or interval.due(self.done, self.progress):
-                tell(self._row(interval))
-                interval = Interval(self.done)
-            if evaluate:
-                tell(self.evaluation())
-                next_evaluation = self._next_evaluation()
-            if (evaluate or late) and not self.finished:
-                keep()
-                saved = time.monotonic()
+            self.interval.add(loss, norm, count, spent)
+            begun = time.perf_counter()
+            if self.task.metrics and self.done >= evaluate_at:
+                self.write_row()
+                self.evaluation()
+                evaluate_at = self._next_evaluation()
+            elif self.stopping or self.finished or self.interval.due(self.done, self.progress):
+                self.write_row()
+            for each in self.callbacks:
+                each.on_step(self)
             self.progress.seconds += time.perf_counter() - begun
-        self.use_best()
-        keep()
+        self.write_row()
+        for each in self.callbacks:
+            each.on_end(self)
 
     def _next_evaluation(self) -> float:
         return min(math.floor(self.done * EVALUATIONS + 1e-9) + 1, EVALUATIONS) / EVALUATIONS
 
-    def step(self) -> tuple[float, float, int]:
-        """One window forward, backward and an update: the loss in nats, the gradient's norm, the number of tokens.
+    def step(self) -> tuple[float, float, float]:
+        """One batch forward, backward and an update: the mean loss, the gradient's norm, and what the mean is of.
 
         Raises:
             RunError: the loss is not a number.
@@ -208,24 +183,25 @@ class Training:
         if self.last is not None:
             put_weights(self.model, self.last)
             self.last = None
-        settings, window = self.settings, self.streams.next()
-        if window.start:
-            self.state = None
-        logits, state = self.model(window.inputs, self.state)
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), window.targets.flatten())
+        total, count, state = self.task.loss(self.model, self.task.batches.next(), self.state)
+        loss = total / count
         value = loss.item()
         self._sound("loss", value, self.progress.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if settings.clip_value is not None:
-            nn.utils.clip_grad_value_(self.model.parameters(), settings.clip_value)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm or math.inf)
+        norm = self._clipped()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         self.optimizer.step()
-        self.state = detached(state)
+        self.state = detached(state) if self.task.carries_state else None
         self.progress.step += 1
-        return value, float(norm), window.targets.numel()
+        return value, norm, count
+
+    def _clipped(self) -> float:
+        """Clips the gradient, by value and then by its norm, which is returned as it was between the two."""
+        if self.settings.clip_value is not None:
+            nn.utils.clip_grad_value_(self.model.parameters(), self.settings.clip_value)
+        return float(nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or math.inf))
 
     def _sound(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):
@@ -234,99 +210,65 @@ class Training:
                 "Lower --learning-rate, or clip with --clip-norm or --clip-step"
             )
 
-    def _row(self, interval: Interval) -> Row:
+    # the record
+
+    def write_row(self) -> None:
+        """Writes a row over the steps since the last one, if there are any."""
+        interval = self.interval
+        if not interval.losses:
+            return
         loss = sum(interval.losses) / len(interval.losses)
-        return self.record.add(
+        self._add(
             step=self.progress.step,
             steps=len(interval.losses),
-            epoch=self.streams.epoch,
+            epoch=self.task.batches.epoch,
             seconds=round(self.progress.seconds, 3),
             loss=loss,
-            bits=bits(loss),
+            **({"bits": bits(loss)} if self.task.in_nats else {}),
             gradient_norm=interval.norm,
             learning_rate=self.rate(),
-            tokens_per_second=round(interval.tokens / max(interval.seconds, 1e-9)),
+            **{f"{self.task.unit}_per_second": round(interval.count / max(interval.seconds, 1e-9))},
         )
+        self.interval = Interval(self.done)
 
     def evaluation(self) -> Row:
-        """Evaluates on the held-out text, and keeps the weights if they are the best and there is a ``patience``.
+        """Evaluates on held-out data, and notes whether that is the best so far.
 
         Raises:
-            RunError: the loss is not a number.
+            RunError: a metric is not a number.
         """
-        assert self.held is not None
-        nats = evaluate(self.model, self.held)
-        progress = self.progress
-        self._sound("held-out loss", nats, progress.step)
+        found, first, progress = self.task.evaluate(self.model), self.task.metrics[0], self.progress
+        for name, value in found.items():
+            self._sound(name, value, progress.step)
         progress.evaluated = progress.step
-        if nats < progress.best:
-            progress.best, progress.worse = nats, 0
-            if self.settings.patience is not None:
-                self.best = copied(weights(self.model))
-        else:
-            progress.worse += 1
-        return self.record.add(step=progress.step, held_out=nats, held_out_bits=bits(nats))
+        better = first.better(found[first.name], progress.best)
+        progress.best, progress.worse = (found[first.name], 0) if better else (progress.best, progress.worse + 1)
+        row = {"step": progress.step, **found}
+        for each in self.callbacks:
+            each.on_evaluation(self, row)
+        return self._add(**row)
+
+    def _add(self, **row: Any) -> Row:
+        self.record.add(**row)
+        for each in self.callbacks:
+            each.on_row(self, row)
+        return row
+
+    # the best weights
+
+    def keep_best(self) -> None:
+        """Keeps the weights of now as the best ones."""
+        self.best = copied(weights(self.model))
 
     def use_best(self) -> None:
-        """Puts the best weights into the model, if there is a ``patience``; a further `step` goes on from the last ones."""
+        """Puts the best weights into the model, where any are kept; a further `step` goes on from the last ones."""
         if self.best is not None and self.last is None:
             self.last = copied(weights(self.model))
             put_weights(self.model, self.best)
 
 
-def weights(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters of a model by name, one that is used twice only once."""
-    return {name: value.detach() for name, value in model.named_parameters()}
-
-
-@torch.no_grad()
-def put_weights(model: nn.Module, values: dict[str, Tensor]) -> None:
-    """Sets the parameters of a model to values that `weights` gave.
-
-    Raises:
-        InputError: others are given than it has, or of another shape or type.
-    """
-    own = dict(model.named_parameters())
-    if {n: (v.shape, v.dtype) for n, v in own.items()} != {n: (v.shape, v.dtype) for n, v in values.items()}:
-        raise InputError("the weights do not fit the model: give it those of a model of the same sizes")
-    for name, value in values.items():
-        own[name].copy_(value)
-
-
-def copied(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies that nothing changes."""
-    return {name: value.detach().clone() for name, value in values.items()}
-
-
-@torch.inference_mode()
-def evaluate(model: LanguageModel, tokens: Tensor, streams: int = 16, window: int = 256) -> float:
-    """Mean nats per token of a text, with the state carried along it.
-
-    The text is read as a few parallel strands; every token is scored but the first of each strand.
-
-    Raises:
-        InputError: fewer than two tokens.
-    """
-    if len(tokens) < 2:
-        raise InputError(f"evaluation needs at least two tokens, got {len(tokens)}")
-    training = model.training
-    model.eval()
-    strands = max(1, min(streams, len(tokens) // (4 * window)))
-    length = len(tokens) // strands
-    part = tokens[: strands * length].view(strands, length)
-    total, count, state = 0.0, 0, None
-    for start in range(0, length - 1, window):
-        stop = min(start + window, length - 1)
-        logits, state = model(part[:, start:stop], state)
-        targets = part[:, start + 1 : stop + 1]
-        total += nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
-        count += targets.numel()
-    model.train(training)
-    return total / count
-
-
-def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices, none for vectors."""
+def groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """The parameters that learn, in groups for an optimizer: weight decay for matrices, none for vectors."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     matrices, vectors = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
     return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]

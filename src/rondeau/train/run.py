@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,14 +17,17 @@ from rondeau.errors import DataError, InputError, RunError, RunWarning
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel, parameter_count
 from rondeau.train import record, state
+from rondeau.train.callbacks import Callback, Checkpoints, EarlyStopping, OnRow
 from rondeau.train.checkpoint import Checkpoint
 from rondeau.train.files import memory
 from rondeau.train.folder import RunFolder
-from rondeau.train.loop import Training, put_weights
+from rondeau.train.language_modelling import LanguageModelling
+from rondeau.train.loop import Training, groups
 from rondeau.train.manifest import Facts, Fingerprint
 from rondeau.train.record import Record, Row
 from rondeau.train.settings import Settings
 from rondeau.train.tensors import TensorFile
+from rondeau.train.weights import put_weights
 
 READ_AGAIN = 1 << 26  # bytes of licences and the like that a corpus may have beside 64 a token
 IN_TRAINING = 4  # numbers for each parameter: itself, its gradient, and two averages of the optimizer
@@ -59,8 +62,12 @@ class Run:
             raise RunError("this run is for use only and has no record; resume it, or read metrics.jsonl in its folder")
         return self.training.record
 
-    def fit(self, each: Callable[[Row], None] | None = None) -> Run:
+    def fit(self, each: Callable[[Row], None] | None = None, callbacks: Iterable[Callback] = ()) -> Run:
         """Trains to the end, saving as it goes; the run itself. A run that has ended stays as it is.
+
+        Args:
+            each: sees every new row of the record.
+            callbacks: what else is to happen meanwhile.
 
         Raises:
             RunError: the loss is no longer a number, or the folder is in use or cannot be written.
@@ -72,9 +79,8 @@ class Run:
                 return self
             if self.folder is not None:
                 self.folder.claim()
-            if self.training.progress.step == self.training.progress.since_step:
-                self.save()
-            self.training.run(each, self.save)
+            tell = [] if each is None else [OnRow(each)]
+            self.training.run(*tell, *callbacks, Checkpoints(self.save, self.settings.save_every))
         finally:
             self.close()
         return self
@@ -151,7 +157,7 @@ def start(
     model = _model(settings, chosen, words)
     if settings.backend != "auto":
         _try(model, train)
-    training = Training(model, train, held, settings)
+    training = _training(model, words, train, held, settings)
     facts = Facts(torch=torch.__version__, threads=torch.get_num_threads(), corpus=_fingerprint(train, held))
     run = Run(model, words, settings, chosen, training, None, train, held, facts)
     if folder is not None:
@@ -211,7 +217,7 @@ def _resumed(place: RunFolder, corpus: Text | str | Path | None, more: dict[str,
     _same(run, text)
     _use_threads(run.facts.threads or run.settings.threads)
     run.facts = replace(run.facts, threads=torch.get_num_threads())
-    run.training = Training(run.model, run.train, run.held, run.settings)
+    run.training = _training(run.model, run.tokenizer, run.train, run.held, run.settings)
     state.check(run.training, found.parts["state"].entries)
     state.restore(run.training, found.tensors("state"))
     run.settings = _asked(run, more)
@@ -314,10 +320,18 @@ def _model(settings: Settings, cell: Cell, words: Tokenizer) -> LanguageModel:
         embedding=settings.embedding,
         dropout=settings.dropout,
         tied=settings.tied,
-        clip=settings.clip_step,
         backend=settings.backend,
         sizes=settings.sizes,
     )
+
+
+def _training(model: LanguageModel, words: Tokenizer, train: Tensor, held: Tensor, settings: Settings) -> Training:
+    task = LanguageModelling(train, held, settings.batch, settings.window, words)
+    optimizer = torch.optim.AdamW(
+        groups(model, settings.weight_decay), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True
+    )
+    callbacks = [] if settings.patience is None else [EarlyStopping(settings.patience)]
+    return Training(model, task, optimizer, callbacks, settings=settings)
 
 
 def _check_memory(settings: Settings, cell: Cell, words: Tokenizer) -> None:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from rondeau.errors import RunError
-from rondeau.train.loop import Progress, Training, copied, weights
+from rondeau.train.loop import Training
+from rondeau.train.progress import Progress
 from rondeau.train.tensors import Entry
+from rondeau.train.weights import copied, weights
 
 OLD_PROGRESS = 4  # format 1 kept the first four numbers, the weights as they were last, and the best in the state
 
@@ -20,7 +22,7 @@ OLD_PROGRESS = 4  # format 1 kept the first four numbers, the weights as they we
 def kept(training: Training) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weights for use, and the rest: optimizer, random state, cursor, carried state, progress, the last weights."""
     rest = {"random": torch.get_rng_state(), "progress": _numbers(*vars(training.progress).values())}
-    rest["cursor"] = _numbers(*training.streams.state_dict().values())
+    rest["cursor"] = _numbers(*training.task.batches.state_dict().values())
     for i, part in training.optimizer.state_dict()["state"].items():
         rest.update({f"optimizer.{i}.{name}": value for name, value in part.items()})
     rest.update({f"carried.{name}": value for name, value in _named(training.state)})
@@ -54,8 +56,8 @@ def restore(training: Training, found: Mapping[str, Tensor]) -> None:
     """
     try:
         training.progress = _progress(found["progress"].tolist())
-        epoch, position = map(int, found["cursor"].tolist())
-        training.streams.load_state_dict({"epoch": epoch, "position": position})
+        batches = training.task.batches
+        batches.load_state_dict(dict(zip(batches.state_dict(), map(int, found["cursor"].tolist()))))
         torch.set_rng_state(found["random"])
     except (ValueError, OverflowError, RuntimeError) as error:
         raise RunError(f"the saved state is not one of a run ({str(error).splitlines()[0][:200]}); train again") from error
@@ -66,7 +68,7 @@ def restore(training: Training, found: Mapping[str, Tensor]) -> None:
             slots.setdefault(int(index), {})[field] = value
     training.optimizer.load_state_dict({"state": slots, "param_groups": training.optimizer.state_dict()["param_groups"]})
     carried = _under("carried.", found)
-    training.state = _nested(training.model.initial_state(1), carried, "") if carried else None
+    training.state = _nested(training.task.initial_state(training.model), carried, "") if carried else None
     training.best = training.last = None
     if best := _under("best.", found):
         training.best = {name: best[name] for name in weights(training.model)}
@@ -94,7 +96,7 @@ def _expected(training: Training, names: set[str]) -> Iterator[tuple[str, set[tu
     """Every tensor that a state must have, of which types and shapes."""
     yield "random", {(torch.uint8, tuple(torch.get_rng_state().shape))}
     yield "progress", {(torch.float64, (length,)) for length in (OLD_PROGRESS, len(fields(Progress)))}
-    yield "cursor", {(torch.float64, (2,))}
+    yield "cursor", {(torch.float64, (len(training.task.batches.state_dict()),))}
     own = {name: (value.dtype, tuple(value.shape)) for name, value in weights(training.model).items()}
     if any(name.startswith("optimizer.") for name in names):
         groups = training.optimizer.param_groups
@@ -103,8 +105,8 @@ def _expected(training: Training, names: set[str]) -> Iterator[tuple[str, set[tu
             for field in ("exp_avg", "exp_avg_sq"):
                 yield f"optimizer.{index}.{field}", {(parameter.dtype, tuple(parameter.shape))}
     if any(name.startswith("carried.") for name in names):
-        for name, value in _named(training.model.initial_state(1)):
-            yield f"carried.{name}", {(value.dtype, (training.settings.batch, *value.shape[1:]))}
+        for name, value in _named(training.task.initial_state(training.model)):
+            yield f"carried.{name}", {(value.dtype, tuple(value.shape))}
     for kind in ("best", "last"):
         if any(name.startswith(f"{kind}.") for name in names):
             yield from ((f"{kind}.{name}", {item}) for name, item in own.items())

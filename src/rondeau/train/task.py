@@ -1,0 +1,104 @@
+"""What the loop asks of a task: its batches, the loss of one, how good a model is, and what an example looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Model = TypeVar("Model", bound=nn.Module, contravariant=True)
+Batch = TypeVar("Batch")
+Given = TypeVar("Given", covariant=True)
+
+
+class Batches(Protocol[Given]):
+    """Batches, epoch after epoch, with a cursor that can be saved. `Streams` and `RaggedBatches` are such."""
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs behind."""
+
+    @property
+    def count(self) -> int:
+        """The number of batches in this epoch."""
+
+    @property
+    def passed(self) -> float:
+        """Epochs behind, with the part of this one."""
+
+    def steps(self, epochs: float) -> int:
+        """The number of batches in so many epochs from the beginning."""
+
+    def next(self) -> Given:
+        """The next batch; after the last one of an epoch, the first of the next."""
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the batches stand, always under the same names."""
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Goes where `state_dict` stood.
+
+        Raises:
+            InputError: there is no such place.
+        """
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a model on held-out data: its name in the record, and which direction is better."""
+
+    name: str
+    higher_is_better: bool = False
+
+    @property
+    def worst(self) -> float:
+        """What every value is better than."""
+        return -torch.inf if self.higher_is_better else torch.inf
+
+    def better(self, value: float, other: float) -> bool:
+        """Whether ``value`` is better than ``other``."""
+        return value > other if self.higher_is_better else value < other
+
+
+class Task(Protocol[Model, Batch]):
+    """Something to learn, as the loop sees it. `LanguageModelling` is one."""
+
+    @property
+    def batches(self) -> Batches[Batch]:
+        """What is learned from."""
+
+    @property
+    def unit(self) -> str:
+        """What the count of a loss counts, in the plural, such as tokens or sequences."""
+
+    @property
+    def in_nats(self) -> bool:
+        """Whether the loss is a cross entropy in nats, so that bits may be said as well."""
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether a batch starts with the state that the one before it ended with."""
+
+    def initial_state(self, model: Model) -> Any:
+        """A state as `loss` returns it: a tensor or nested tuples of them; asked for only where state is carried."""
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The figures that `evaluate` finds; the first decides which weights are the best. None: nothing is held out."""
+
+    def loss(self, model: Model, batch: Batch, state: Any) -> tuple[Tensor, float, Any]:
+        """The sum of the losses of a batch, how many (or how much weight) it is a sum of, and the state after it.
+
+        Args:
+            model: what learns.
+            batch: one of ``batches``.
+            state: that after the batch before; None at the beginning, and always where no state is carried.
+        """
+
+    def evaluate(self, model: Model) -> dict[str, float]:
+        """Every metric on held-out data, by name; the model is left in the mode in which it was."""
+
+    def example(self, model: Model) -> str:
+        """What the model makes of an example, for a person to read; draws no random numbers that training would draw."""

@@ -1,0 +1,32 @@
+"""The weights of a model by name: taken, copied, put back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from rondeau.errors import InputError
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters of a model by name, one that is used twice only once."""
+    return {name: value.detach() for name, value in model.named_parameters()}
+
+
+@torch.no_grad()
+def put_weights(model: nn.Module, values: dict[str, Tensor]) -> None:
+    """Sets the parameters of a model to values that `weights` gave.
+
+    Raises:
+        InputError: others are given than it has, or of another shape or type.
+    """
+    own = dict(model.named_parameters())
+    if {n: (v.shape, v.dtype) for n, v in own.items()} != {n: (v.shape, v.dtype) for n, v in values.items()}:
+        raise InputError("the weights do not fit the model: give it those of a model of the same sizes")
+    for name, value in values.items():
+        own[name].copy_(value)
+
+
+def copied(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copies that nothing changes."""
+    return {name: value.detach().clone() for name, value in values.items()}

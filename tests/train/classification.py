@@ -1,0 +1,70 @@
+"""A toy task beside language modelling: sequences of many lengths, each of a class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rondeau.data import Batch, RaggedBatches
+from rondeau.nn import Recurrent
+from rondeau.train import EarlyStopping, Metric, Settings, Training, groups
+
+
+class Classifier(nn.Module):
+    """A layer, and a softmax over the last state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = Recurrent("gru", 2, 6), nn.Linear(6, 2)
+        self.dropout = nn.Dropout(0.2)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        _, state = self.layer(x, lengths=lengths)
+        return self.head(self.dropout(state[0]))
+
+
+class Classification:
+    """Which of two classes a sequence has: whether its first feature or its second is larger on average."""
+
+    unit, in_nats, carries_state = "sequences", True, False
+    metrics = (Metric("accuracy", higher_is_better=True), Metric("held_out"))
+
+    def __init__(self, seed: int = 0) -> None:
+        draw = torch.Generator().manual_seed(seed)
+        lengths = torch.randint(1, 9, (160,), generator=draw).tolist()
+        self.sequences = [torch.randn(n, 2, generator=draw) for n in lengths]
+        self.labels = torch.tensor([int(s[:, 1].mean() > s[:, 0].mean()) for s in self.sequences])
+        self.batches = RaggedBatches(self.sequences[:120], 16, seed=seed)
+        self.held = RaggedBatches(self.sequences[120:], 40, shuffle=False)
+
+    def initial_state(self, model: Classifier) -> Any:
+        raise AssertionError("no state is carried")
+
+    def loss(self, model: Classifier, batch: Batch, state: Any) -> tuple[Tensor, float, Any]:
+        assert state is None
+        logits = model(batch.inputs, batch.lengths)
+        return nn.functional.cross_entropy(logits, self.labels[batch.places], reduction="sum"), len(batch.lengths), None
+
+    @torch.inference_mode()
+    def evaluate(self, model: Classifier) -> dict[str, float]:
+        batch, labels = self.held.next(), self.labels[120:]
+        model.eval()
+        logits = model(batch.inputs, batch.lengths)
+        model.train()
+        right = (logits.argmax(1) == labels).double().mean()
+        return {"accuracy": float(right), "held_out": float(nn.functional.cross_entropy(logits, labels))}
+
+    def example(self, model: Classifier) -> str:
+        return f"class {int(model(self.sequences[120][None], torch.tensor([len(self.sequences[120])])).argmax())}"
+
+
+def training(**changed: Any) -> Training:
+    """A classification, ready to run."""
+    torch.manual_seed(3)
+    settings = Settings(**{"steps": 60, "learning_rate": 0.05, "seed": 3, **changed})
+    model = Classifier()
+    optimizer = torch.optim.AdamW(groups(model, settings.weight_decay))
+    callbacks = [] if settings.patience is None else [EarlyStopping(settings.patience)]
+    return Training(model, Classification(), optimizer, callbacks, settings=settings)

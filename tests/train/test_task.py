@@ -1,0 +1,139 @@
+"""One loop for every task: a second one, its exact resume, its metrics, and the hooks of callbacks."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from classification import training
+from tiny_runs import TEXT, tiny
+
+from rondeau.train import Callback, Checkpoints, Training, start, state
+
+
+def saved(run: Training) -> dict[str, dict[str, torch.Tensor]]:
+    """What a checkpoint of a training holds."""
+    weights, rest = state.kept(run)
+    return {"weights": {name: value.clone() for name, value in weights.items()}, "rest": rest}
+
+
+def again(checkpoint: dict[str, dict[str, torch.Tensor]], **changed: object) -> Training:
+    """A training that goes on from a checkpoint."""
+    run = training(**changed)
+    run.model.load_state_dict(checkpoint["weights"], strict=False)
+    state.restore(run, checkpoint["rest"])
+    return run
+
+
+def test_another_task_is_learned_by_the_same_loop() -> None:
+    run = training(steps=100)
+    before = run.task.evaluate(run.model)
+    run.run()
+    rows = [row for row in run.record.rows if "accuracy" in row]
+    assert rows[-1]["accuracy"] >= 0.8 and rows[-1]["held_out"] < before["held_out"]
+    first = run.record.rows[0]
+    assert {"loss", "bits", "sequences_per_second", "epoch"} <= set(first) and "tokens_per_second" not in first
+    assert run.task.example(run.model) in ("class 0", "class 1")
+
+
+@pytest.mark.parametrize("options", [{}, {"patience": 2}, {"steps": None, "epochs": 7.3}])
+@pytest.mark.parametrize("after", [1, 7, 23])
+def test_it_goes_on_exactly(options: dict[str, float], after: int) -> None:
+    whole = training(**options)
+    whole.run()
+    part = training(**options)
+    seen: list[dict[str, dict[str, torch.Tensor]]] = []
+
+    class Cut(Callback):
+        def on_step(self, training: Training) -> None:
+            if training.progress.step == after:
+                training.stopping = True
+                seen.append(saved(training))
+
+    part.run(Cut())
+    on = again(seen[0], **options)
+    assert on.progress.step == after
+    on.run()
+    assert on.progress.step == whole.progress.step
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(on.model.state_dict()[name], value), name
+
+
+def test_the_first_metric_says_which_weights_are_best_in_its_own_direction() -> None:
+    run, figures = training(patience=100), []
+
+    class Seeing(Callback):
+        def on_evaluation(self, training: Training, row: dict[str, float]) -> None:
+            figures.append((row["accuracy"], {n: v.clone() for n, v in training.model.state_dict().items()}))
+
+    run.run(Seeing())
+    best = max(figures, key=lambda item: item[0])  # the first of equals
+    assert run.progress.best == best[0] > min(figures, key=lambda item: item[0])[0]
+    assert all(torch.equal(value, best[1][name]) for name, value in run.model.state_dict().items())
+
+
+def test_epochs_of_many_lengths_are_counted_exactly() -> None:
+    run = training(steps=None, epochs=3.0)
+    run.run()
+    assert run.task.batches.epoch == 3 and run.task.batches.passed == 3.0
+
+
+class Noting(Callback):
+    """Notes which hooks are called, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+
+HOOKS = [name for name, value in vars(Callback).items() if inspect.isfunction(value)]
+for hook in HOOKS:
+
+    def noted(self: Noting, *given: object, hook: str = hook) -> None:
+        self.calls.append(hook)
+
+    setattr(Noting, hook, noted)
+
+
+def test_there_are_at_most_eight_hooks_and_each_is_called_in_its_place() -> None:
+    noting = Noting()
+    training(steps=6).run(noting)
+    calls = [name for name in noting.calls if name != "ends"]
+    assert len(HOOKS) <= 8 and set(noting.calls) == set(HOOKS)
+    assert calls[:4] == ["on_begin", "on_row", "on_evaluation", "on_row"] and calls[-2:] == ["on_step", "on_end"]
+    assert calls.count("on_step") == calls.count("on_evaluation") == 6 and calls.count("on_row") == 12
+
+
+def test_a_callback_can_stop_a_run_and_nothing_of_the_record_is_lost() -> None:
+    class Impatient(Callback):
+        def on_step(self, training: Training) -> None:
+            training.stopping = training.progress.step == 55
+
+    run = training(steps=1000)
+    run.run(Impatient())
+    rows = [row for row in run.record.rows if "loss" in row]
+    assert run.progress.step == 55 and not run.finished and sum(row["steps"] for row in rows) == 55
+
+
+def test_a_callback_can_end_a_run_for_good() -> None:
+    class Short(Callback):
+        def ends(self, training: Training) -> bool:
+            return training.progress.step >= 4
+
+    run = training()
+    run.callbacks.append(Short())
+    run.run()
+    assert run.progress.step == 4 and run.finished
+
+
+def test_a_run_takes_further_callbacks(tmp_path) -> None:
+    noting = Noting()
+    run = start(tiny(), TEXT, folder=tmp_path / "run").fit(callbacks=[noting])
+    assert run.training is not None and noting.calls.count("on_step") == 12 and run.training.callbacks == []
+
+
+def test_checkpoints_by_time_come_after_the_rows_that_they_cover() -> None:
+    run, rows = training(steps=120), []
+    saving = Checkpoints(lambda: rows.append(sum(row.get("steps", 0) for row in run.record.rows) == run.progress.step), 1e-9)
+    run.run(saving)
+    assert len(rows) == 121 and all(rows)
