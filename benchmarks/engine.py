@@ -26,7 +26,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from rondeau import scan
 from rondeau.benchmark.measure import Competitor, Shape, Timing, Work, assert_equal, gradients, interleave, operations
 from rondeau.cells import ALL
-from rondeau.engine.compile.canonicalise import levels_of
+from rondeau.engine.compile.levels import Levels
 from rondeau.ir import Cell
 from rondeau.ir.expressions import postorder
 
@@ -62,7 +62,7 @@ def diagonal(shape: Shape, name: str) -> Line:
 
 def has_state_product(cell: Cell) -> bool:
     """Whether a matrix multiplies something that depends on a state."""
-    levels = levels_of(cell.roots, cell)
+    levels = Levels(cell, cell.roots)
     return any(expr.op == "matmul" and levels[expr] == "state" for expr in postorder(cell.roots))
 
 

@@ -52,7 +52,7 @@ class Mutation:
         path.write_text(path.read_text(encoding="utf-8").replace(self.old, self.new), encoding="utf-8")
 
 
-OPS, DIFFERENTIATE, NORMALISE = "ir/ops.py", "engine/compile/differentiate.py", "engine/compile/canonicalise.py"
+OPS, DIFFERENTIATE, LINEAR = "ir/ops.py", "engine/compile/differentiate.py", "engine/compile/linear.py"
 SCHEDULE, LAYOUT, EMIT = "engine/compile/schedule.py", "engine/compile/layout.py", "engine/llvm/emit.py"
 PRODUCTS, VECTOR, GRADIENTS = "engine/llvm/matmul.py", "engine/llvm/writer.py", "engine/runtime/parameter_gradients.py"
 
@@ -94,7 +94,7 @@ MUTATIONS = (
         "start.bind(sizes) <= a",
         "ranges of features give gradients beyond their end",
     ),
-    Mutation(NORMALISE, '"sub": (plus, not plus)', '"sub": (plus, plus)', "regrouped differences become sums"),
+    Mutation(LINEAR, '"sub": (True, False)', '"sub": (True, True)', "regrouped differences become sums"),
     # the schedule and the layout
     Mutation(
         SCHEDULE,
@@ -130,7 +130,7 @@ MUTATIONS = (
         "every gate of a vector reads the first gate",
     ),
     # the kernel
-    Mutation(EMIT, "if self.backward else i", "if not self.backward else i", "time runs the other way"),
+    Mutation(EMIT, "if self.plan.backward else i", "if not self.plan.backward else i", "time runs the other way"),
     Mutation(
         EMIT,
         "icmp slt <{m.lanes} x i32> {numbers}",
@@ -174,7 +174,9 @@ MUTATIONS = (
         "weights[v * n + a]",
         "a tile multiplies with the weights of another accumulator",
     ),
-    Mutation(PRODUCTS, "row * length + column", "row * length", "every block of columns is the first"),
+    Mutation(
+        PRODUCTS, "block.row * block.length + block.column", "block.row * block.length", "every block of columns is the first"
+    ),
     Mutation(PRODUCTS, '"%total", r * vectors + v', '"%total", v * rows + r', "a tile writes its registers in another order"),
     Mutation(PRODUCTS, 'at.append(w.at(at[-1], f"%s{t}"))', "at.append(at[-1])", "every row of a tile reads the first"),
     # vector functions

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
 
 from rondeau.cells import ALL
-from rondeau.engine.compile.canonicalise import normalise
-from rondeau.engine.compile.layout import arrange
-from rondeau.engine.compile.schedule import Plan
-from rondeau.engine.compile.verify_plan import PlanError, checked
-from rondeau.engine.runtime.program import Program
+from rondeau.engine.compile.layout import KernelName
+from rondeau.engine.compile.pipeline import Pipeline
+from rondeau.engine.compile.plan import Plan
+from rondeau.engine.compile.verify_plan import PlanError, verify
+from rondeau.engine.llvm.emitter import LLVM
+from rondeau.engine.llvm.writer import Machine
+from rondeau.ir.expressions import Expr
 
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}
 
 
-def plan(name: str, kind: str = "train") -> tuple[Plan, Program]:
+def plan(name: str, kernel: KernelName = "train") -> tuple[Plan, Callable[[Expr], int]]:
     cell = ALL[name]
     given = [item.name for item in (*cell.contexts, *cell.masks)]
-    program = Program(arrange(normalise(cell, {size: SIZES[size] for size in cell.sizes}, given)), torch.float32)
-    return program.plan(kind), program
+    pipeline = Pipeline(cell, {size: SIZES[size] for size in cell.sizes}, LLVM(Machine()), given)
+    return pipeline.plan(kernel), pipeline.layout.step.width
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("kind", ["infer", "train", "backward"])
-def test_the_plans_of_the_zoo_are_sound(name: str, kind: str) -> None:
-    found, program = plan(name, kind)
-    assert checked(found, program.layout.step.width) is found
+@pytest.mark.parametrize("kernel", ["infer", "train", "backward"])
+def test_the_plans_of_the_zoo_are_sound(name: str, kernel: KernelName) -> None:
+    verify(*plan(name, kernel))
 
 
 def broken(name: str, change) -> str:
-    found, program = plan(name)
+    found, width = plan(name)
     with pytest.raises(PlanError) as error:
-        checked(change(found), program.layout.step.width)
+        verify(change(found), width)
     return str(error.value)
 
 

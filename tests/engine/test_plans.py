@@ -16,9 +16,8 @@ import pytest
 
 from rondeau import cell, concat, context, input, past, softmax, state, tanh, weight
 from rondeau.cells import ALL
+from rondeau.engine import stages
 from rondeau.engine.llvm.writer import Machine
-from rondeau.engine.runtime import program
-from rondeau.engine.stages import stage
 from rondeau.ir import Cell
 
 FOLDER = Path(__file__).parent / "plans"
@@ -40,8 +39,8 @@ CELLS: dict[str, Cell] = {**{name: ALL[name] for name in ZOO}, "focusing": focus
 
 def text(item: Cell) -> str:
     """The golden text of a cell: its equations and its plans."""
-    with mock.patch.object(program, "machine_for", lambda dtype, single: MACHINE):
-        plans = stage(item, "plan", {name: SIZES[name] for name in item.sizes})
+    with mock.patch.object(stages, "machine_for", lambda dtype: MACHINE):
+        plans = stages.stage(item, "plan", {name: SIZES[name] for name in item.sizes})
     return "\n".join(line.rstrip() for line in f"{item}\n\n{plans}".splitlines()) + "\n"
 
 
@@ -61,17 +60,16 @@ def test_every_file_has_a_cell() -> None:
 
 
 TURNING = """
-import torch
 from rondeau import cell, input, state, weight
-from rondeau.engine.compile.layout import arrange
-from rondeau.engine.compile.canonicalise import normalise
-from rondeau.engine.runtime.program import Program
+from rondeau.engine.compile.pipeline import Pipeline
+from rondeau.engine.llvm.emitter import LLVM
+from rondeau.engine.llvm.writer import Machine
 
 @cell
 def turning(x=input(2), a=state(2), b=state(2), c=state(2), d=state(2), U=weight(2, 2)):
     return x + U @ b, U @ c, U @ d, U @ a
 
-print(Program(arrange(normalise(turning, {})), torch.float32).code("train").text)
+print(Pipeline(turning, {}, LLVM(Machine())).code("train").text)
 """
 
 

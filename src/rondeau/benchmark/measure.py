@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rondeau.benchmark.processor import processor
-from rondeau.engine.compile.canonicalise import levels_of
+from rondeau.engine.compile.levels import Levels
 from rondeau.engine.scan import scan
 from rondeau.errors import RunError
 from rondeau.ir.cell import Cell
@@ -202,8 +202,8 @@ def operations(cell: Cell, shape: Shape) -> int:
     sizes = shape.sizes(cell)
     program = primitive(cell.roots)
     roots = [program[root] for root in cell.roots]
-    levels = levels_of(roots, cell)
-    times = {"const": 1, "sequence": shape.batch, "step": shape.batch * shape.time, "state": shape.batch * shape.time}
+    levels = Levels(cell, roots)
+    times = {"constant": 1, "sequence": shape.batch, "step": shape.batch * shape.time, "state": shape.batch * shape.time}
     products = [expr for expr in postorder(roots) if expr.op == "matmul"]
     return sum(2 * e.width.bind(sizes) * e.args[1].width.bind(sizes) * times[levels[e]] for e in products)
 

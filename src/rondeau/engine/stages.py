@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from rondeau.engine.compile.canonicalise import normalise
-from rondeau.engine.compile.layout import arrange
+from rondeau.engine.compile.pipeline import Pipeline
 from rondeau.engine.compile.printing import gradient_text, plan_text
-from rondeau.engine.llvm.build import assembly
-from rondeau.engine.runtime.program import Program
+from rondeau.engine.llvm.build import MachineCode
+from rondeau.engine.llvm.emitter import LLVM
+from rondeau.engine.llvm.target import machine_for
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
 
-STAGES = ("equations", "gradient", "plan", "llvm", "asm")
+Kernels = Pipeline[MachineCode]
 
 
 def stage(cell: Cell, name: str, sizes: Mapping[str, int]) -> str:
@@ -26,29 +26,35 @@ def stage(cell: Cell, name: str, sizes: Mapping[str, int]) -> str:
     """
     if name not in STAGES:
         raise InputError(f"the stage is one of {', '.join(STAGES)}, not {name!r}")
-    if name == "equations":
-        return equations(cell)
     given = [item.name for item in (*cell.contexts, *cell.masks)]
-    program = Program(arrange(normalise(cell, sizes, given)), torch.float32)
-    makers: dict[str, Callable[[Program], str]] = {"gradient": gradient, "plan": plans, "llvm": llvm, "asm": machine_code}
-    return makers[name](program)
+    return STAGES[name](Pipeline(cell, sizes, LLVM(machine_for(torch.float32)), given))
 
 
-def gradient(program: Program) -> str:
+def gradient(pipeline: Kernels) -> str:
     """What the reverse step computes, with the values that the forward step saves for it by name."""
-    return gradient_text(program.layout)
+    return gradient_text(pipeline.layout.step, pipeline.layout.reverse)
 
 
-def plans(program: Program) -> str:
+def plans(pipeline: Kernels) -> str:
     """The blocks of the training kernel and of the backward kernel."""
-    return "\n".join(f"{kind}:\n{plan_text(program.plan(kind))}" for kind in ("train", "backward"))
+    return f"train:\n{plan_text(pipeline.plan('train'))}\nbackward:\n{plan_text(pipeline.plan('backward'))}"
 
 
-def llvm(program: Program) -> str:
+def llvm(pipeline: Kernels) -> str:
     """The LLVM text of the training and backward kernels, as written."""
-    return "\n".join(f"; {kind}\n{program.code(kind).text}" for kind in ("train", "backward"))
+    return f"; train\n{pipeline.code('train').text}\n; backward\n{pipeline.code('backward').text}"
 
 
-def machine_code(program: Program) -> str:
+def machine_code(pipeline: Kernels) -> str:
     """Their assembly for this processor."""
-    return "\n".join(f"# {kind}\n{assembly(program.code(kind).text)}" for kind in ("train", "backward"))
+    train, backward = (pipeline.emitter.assembly(pipeline.code(kernel)) for kernel in ("train", "backward"))
+    return f"# train\n{train}\n# backward\n{backward}"
+
+
+STAGES: dict[str, Callable[[Kernels], str]] = {
+    "equations": lambda pipeline: equations(pipeline.cell),
+    "gradient": gradient,
+    "plan": plans,
+    "llvm": llvm,
+    "asm": machine_code,
+}

@@ -1,8 +1,6 @@
-"""`normalise`: a cell's step in primitive ops with numbers for widths, sums regrouped so that what can leave the loop does.
+"""`canonicalise`: a cell's step in primitive ops with numbers for widths, sums regrouped so that what can leave the loop does.
 
-Each expression has a level: ``const`` (parameters and numbers), ``sequence`` (fixed for a sequence), ``step`` (inputs, and sums
-of products of matrices with the sequence, all steps of which are one large product) and ``state``, the rest. Below ``state``
-everything leaves the loop. What changes with time but is no such sum stays in it, where it costs no pass over memory. The
+Every expression has a level (`rondeau.engine.compile.levels`); below ``state`` everything leaves the loop over time. The
 internal op ``products`` is a sum of products that share an accumulator.
 """
 
@@ -12,22 +10,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from rondeau.engine.compile.levels import Level, Levels
+from rondeau.engine.compile.linear import Term, terms
 from rondeau.ir.cell import Cell
-from rondeau.ir.declarations import Input
 from rondeau.ir.expressions import Expr, constant, node, postorder, same
-from rondeau.ir.ops import OPS, apply, features, spread
+from rondeau.ir.ops import OPS, apply, spread
 from rondeau.ir.rewrite import primitive, rewrite
 from rondeau.ir.widths import Width
-
-LEVELS = ("const", "sequence", "step", "state")
-Term = tuple[bool, Expr]  # whether it is added (else subtracted), and what
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """A cell's step, ready for `differentiate` and `schedule`.
 
-    ``hoisted`` are the largest expressions below level ``state`` that the loop reads, parameters among them.
+    ``hoisted`` are the largest expressions below level ``state`` that the loop reads, parameters among them; ``levels`` has
+    the level of every expression.
     """
 
     cell: Cell
@@ -37,6 +34,7 @@ class Step:
     next: tuple[Expr, ...]
     traced: tuple[Expr, ...]
     hoisted: tuple[Expr, ...]
+    levels: Levels
 
     @property
     def roots(self) -> tuple[Expr, ...]:
@@ -53,7 +51,7 @@ class Step:
         return dict(self.sizes)
 
 
-def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), trace: Iterable[str] = ()) -> Step:
+def canonicalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), trace: Iterable[str] = ()) -> Step:
     """The step of ``cell`` at ``sizes``. ``given`` names the contexts and masks that a run supplies; other masks become
     their means. ``trace`` names the values to hand out."""
     known = dict(sizes)
@@ -66,14 +64,13 @@ def normalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), t
     settled = [bound[expanded[bare[root]]] for root in roots]
     flat = rewrite(settled, lambda e: _split_product(e, known))
     placed = [flat[root] for root in settled]
-    levels = levels_of(placed, cell)
+    levels = Levels(cell, placed)
     new = regroup(placed, levels)
-    results = [new[root] for root in placed]
-    hoisted = frontier(results, levels_of(results, cell))
-    count = 1 + len(cell.states)
-    return Step(
-        cell, tuple(sorted(known.items())), supplied, results[0], tuple(results[1:count]), tuple(results[count:]), hoisted
-    )
+    output, *others = (new[root] for root in placed)
+    levels.learn([output, *others])
+    hoisted = frontier([output, *others], levels)
+    n = len(cell.states)
+    return Step(cell, tuple(sorted(known.items())), supplied, output, tuple(others[:n]), tuple(others[n:]), hoisted, levels)
 
 
 def _bound(expr: Expr, sizes: Mapping[str, int]) -> Expr:
@@ -92,32 +89,7 @@ def _is_number(expr: Expr) -> bool:
     return expr.op == "spread" and expr.args[0].op == "constant"
 
 
-def levels_of(roots: Iterable[Expr], cell: Cell) -> dict[Expr, str]:
-    """The level of every expression below ``roots``."""
-    inputs: dict[Expr, Input] = {item.symbol: item for item in cell.inputs}
-    found: dict[Expr, str] = {}
-    for expr in postorder(roots):
-        if expr.op in ("state", "products") or (expr.op == "spread" and expr.args[0].op != "constant"):
-            found[expr] = "state"  # of a spread number only the number leaves the loop
-        elif expr in inputs:
-            found[expr] = "step" if inputs[expr].per == "step" else "sequence"
-        else:
-            highest = max((found[arg] for arg in expr.args), key=LEVELS.index, default="const")
-            found[expr] = "state" if highest == "step" and not _linear(expr, cell.input.symbol, found) else highest
-    return found
-
-
-def _linear(expr: Expr, x: Expr, levels: Mapping[Expr, str]) -> bool:
-    """Whether a value that changes with time is a sum of products of matrices with ``x`` and of constants."""
-    if expr.op == "matmul":
-        return expr.args[1] is x
-    if expr.op not in ("add", "sub") or (expr.op == "sub" and levels[expr.args[1]] != "const"):
-        return False
-    wide = all(levels[arg] == "step" or arg.width == expr.width for arg in expr.args)
-    return wide and all(levels[arg] == "const" or (levels[arg] == "step" and arg.op != "input") for arg in expr.args)
-
-
-def frontier(roots: Iterable[Expr], levels: Mapping[Expr, str]) -> tuple[Expr, ...]:
+def frontier(roots: Iterable[Expr], levels: Mapping[Expr, Level]) -> tuple[Expr, ...]:
     """The expressions below level ``state`` that are read by one at that level, or are roots themselves; no numbers, no
     matrices."""
     roots = list(roots)
@@ -141,7 +113,7 @@ def _split_product(expr: Expr, sizes: Mapping[str, int]) -> Expr | None:
     return total
 
 
-def regroup(roots: Iterable[Expr], levels: Mapping[Expr, str]) -> dict[Expr, Expr]:
+def regroup(roots: Iterable[Expr], levels: Mapping[Expr, Level]) -> dict[Expr, Expr]:
     """Every expression below ``roots`` with its sums regrouped: per level, products together."""
     roots = list(roots)
     order = postorder(roots)
@@ -154,7 +126,7 @@ def regroup(roots: Iterable[Expr], levels: Mapping[Expr, str]) -> dict[Expr, Exp
         if levels[expr] != "state":
             new[expr] = expr
         elif expr.op in ("add", "sub", "neg"):
-            new[expr] = _sum(list(_terms(expr, True, uses, levels, root=True)), expr.width, levels, new)
+            new[expr] = _sum(list(terms(expr, lambda e: uses[e] > 1 and levels[e] == "state")), expr.width, levels, new)
         elif expr.op in ("matmul", "matmul_t"):
             new[expr] = products([node(expr.op, (expr.args[0], new[expr.args[1]]), (), expr.width)])
         else:
@@ -168,30 +140,9 @@ def products(terms: list[Expr]) -> Expr:
     return node("products", tuple(terms), (), terms[0].width)
 
 
-def _terms(expr: Expr, plus: bool, uses: Mapping[Expr, int], levels: Mapping[Expr, str], root: bool = False) -> Iterable[Term]:
-    shared = uses[expr] > 1 and levels[expr] == "state"
-    if expr.op not in ("add", "sub", "neg") or (shared and not root):
-        yield plus, expr
-        return
-    signs = {"add": (plus, plus), "sub": (plus, not plus), "neg": (not plus,)}[expr.op]
-    for arg, sign in zip(expr.args, signs):
-        yield from _terms(arg, sign, uses, levels)
-
-
-def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mapping[Expr, Expr]) -> Expr:
-    pieces: list[Term] = []
-    still: dict[tuple[str, bool], list[Term]] = {}
-    for sign, expr in terms:
-        if levels[expr] != "state":
-            apart = levels[expr] == "step" and (not sign or expr.op == "input")  # a column is a sum of products
-            still.setdefault((levels[expr], apart), []).append((sign, expr))
-    fixed, narrow = _parted(still.get(("const", False), []), width)
-    home = next((key for key in (("step", False), ("sequence", False)) if key in still), None)
-    if home is not None and fixed:
-        still[home] += fixed
-        still["const", False] = narrow
-    for (_, apart), kin in still.items():
-        pieces += kin if apart else [(True, _plain_sum(kin))] if kin else []
+def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, Level], new: Mapping[Expr, Expr]) -> Expr:
+    """What leaves the loop, level by level; the products of each sign and width as one accumulator; then the rest."""
+    pieces = _hoistable(terms, width, levels)
     moving = [(sign, expr) for sign, expr in terms if levels[expr] == "state"]
     groups: dict[tuple[bool, Width], list[Expr]] = {}
     for sign, e in moving:
@@ -200,6 +151,25 @@ def _sum(terms: list[Term], width: Width, levels: Mapping[Expr, str], new: Mappi
     pieces += [(sign, products(group)) for (sign, _), group in groups.items()]
     pieces += [(sign, new[e]) for sign, e in moving if e.op not in ("matmul", "matmul_t")]
     return _plain_sum(pieces)
+
+
+def _hoistable(terms: list[Term], width: Width, levels: Mapping[Expr, Level]) -> list[Term]:
+    """The terms below level ``state`` as one sum a level; constants go with the steps or sequences where they are as wide."""
+    found: dict[tuple[Level, bool], list[Term]] = {}
+    for sign, expr in terms:
+        if levels[expr] != "state":
+            apart = levels[expr] == "step" and (not sign or expr.op == "input")  # a column is a sum of products
+            found.setdefault((levels[expr], apart), []).append((sign, expr))
+    fixed, narrow = _parted(found.get(("constant", False), []), width)
+    homes: list[tuple[Level, bool]] = [("step", False), ("sequence", False)]
+    home = next((key for key in homes if key in found), None)
+    if home is not None and fixed:
+        found[home] += fixed
+        found["constant", False] = narrow
+    pieces: list[Term] = []
+    for (_, apart), kin in found.items():
+        pieces += kin if apart else [(True, _plain_sum(kin))] if kin else []
+    return pieces
 
 
 def _parted(terms: list[Term], width: Width) -> tuple[list[Term], list[Term]]:
@@ -213,6 +183,3 @@ def _plain_sum(terms: list[Term]) -> Expr:
     for sign, expr in terms[1:]:
         total = total + expr if sign else total - expr
     return total
-
-
-__all__ = ["Step", "features", "frontier", "levels_of", "normalise", "products", "regroup"]

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from rondeau.engine.compile.canonicalise import Step, levels_of, products, regroup
+from rondeau.engine.compile.canonicalise import Step, regroup
+from rondeau.engine.compile.levels import Level
 from rondeau.engine.compile.split_sums import split_sums
 from rondeau.ir.expressions import Expr, constant, node, postorder
 from rondeau.ir.ops import OPS, concat, features, maximum, minimum, spread, total
@@ -56,7 +57,7 @@ def differentiate(step: Step, clip: float | None = None) -> Reverse:
     matrices: list[ProductGradient] = []
     for expr in reversed(postorder(step.roots)):
         g = tape.gradient(expr)
-        if g is None or expr in tape.still:
+        if g is None or step.levels[expr] != "state":
             continue
         if expr.op == "products":
             for product in expr.args:
@@ -84,8 +85,6 @@ class _Tape:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.levels = levels_of(step.roots, step.cell)
-        self.still = {expr for expr, level in self.levels.items() if level != "state"}
         self.counters = {item.symbol for item in step.cell.states if item.role == "time"}
         self.whole: dict[Expr, list[Expr]] = {}
         self.parts: dict[Expr, list[tuple[Width, Width, Expr]]] = {}
@@ -154,11 +153,7 @@ def _finish(step: Step, states: list[Expr], hoisted: list[Expr | None], matrices
     states, hoisted = [apart[e] for e in states], [None if e is None else apart[e] for e in hoisted]
     matrices = [replace(m, cotangent=apart[m.cotangent]) for m in matrices]
     roots = [*states, *(e for e in hoisted if e is not None), *(m.cotangent for m in matrices)]
-    levels = {expr: _reverse_level(expr) for expr in postorder(roots)}
-    for expr in postorder(roots):
-        if any(levels[arg] == "state" for arg in expr.args):
-            levels[expr] = "state"
-    new = regroup(roots, levels)
+    new = regroup(roots, _reverse_levels(roots))
     changed = [replace(m, cotangent=new[m.cotangent]) for m in matrices]
     placed_states = tuple(new[e] for e in states)
     placed_hoisted = tuple(None if e is None else new[e] for e in hoisted)
@@ -166,8 +161,13 @@ def _finish(step: Step, states: list[Expr], hoisted: list[Expr | None], matrices
     return Reverse(placed_states, placed_hoisted, tuple(changed), to_save(everything))
 
 
-def _reverse_level(expr: Expr) -> str:
-    return "state" if expr.op == "cotangent" else "step"
+def _reverse_levels(roots: Iterable[Expr]) -> dict[Expr, Level]:
+    """Cotangents, and what is computed from them, are at level ``state``; the forward values are there before the loop."""
+    levels: dict[Expr, Level] = {}
+    for expr in postorder(roots):
+        moves = expr.op == "cotangent" or any(levels[arg] == "state" for arg in expr.args)
+        levels[expr] = "state" if moves else "step"
+    return levels
 
 
 def to_save(roots: Iterable[Expr]) -> tuple[Expr, ...]:
@@ -212,6 +212,3 @@ def _needs_product(expr: Expr, saved: dict[Expr, None]) -> bool:
         seen.add(item)
         stack.extend(item.args)
     return False
-
-
-__all__ = ["ProductGradient", "Reverse", "cotangent", "differentiate", "products", "to_save"]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
-from rondeau.engine.compile.canonicalise import Step, levels_of
-from rondeau.engine.compile.differentiate import Reverse, cotangent, differentiate
-from rondeau.engine.compile.schedule import Place, Store
+from rondeau.engine.compile.canonicalise import Step
+from rondeau.engine.compile.differentiate import Reverse, cotangent
+from rondeau.engine.compile.linear import Term, linear
+from rondeau.engine.compile.plan import MatrixBlock, Place, Store, Work
 from rondeau.ir.expressions import Expr, constant, postorder, same
 from rondeau.ir.ops import spread
+
+KernelName = Literal["infer", "train", "backward"]
+"""A kernel runs forward, forward and keeps what the reverse step reads, or backward."""
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A hoisted value that is linear in the sequence: products of matrices with ``x``, and a sum that does not move."""
+    """A hoisted value that is linear in the sequence: products of ``matrices`` with ``x``, and signed ``constants``."""
 
     expr: Expr
     matrices: tuple[Expr, ...]
-    still: tuple[tuple[bool, Expr], ...]
+    constants: tuple[Term, ...]
     offset: int
 
 
@@ -56,8 +60,8 @@ class Layout:
 
     @cached_property
     def bias(self) -> str | None:
-        """The parameter that is the columns' still part; None when it is no single one."""
-        terms = [column.still[0] for column in self.columns if len(column.still) == 1]
+        """The parameter that is the columns' constants; None when it is no single one."""
+        terms = [column.constants[0] for column in self.columns if len(column.constants) == 1]
         if len(terms) != len(self.columns) or not all(plus and term.op == "vector" for plus, term in terms):
             return None
         names = {term.attrs[0] for _, term in terms}
@@ -69,6 +73,20 @@ class Layout:
         """The level and the row of each buffer."""
         return {name: (level, row) for name, level, row in self.buffers}
 
+    def work(self, kernel: KernelName) -> Work:
+        """What a kernel computes at each step, and from what."""
+        if kernel == "backward":
+            return Work(self.back_stores, self.back_loads, True)
+        return Work(self.stores + (self.kept if kernel == "train" else ()), self.loads, False)
+
+    def block(self, matrix: Expr) -> MatrixBlock:
+        """Where a matrix, one gate of a parameter or some columns of it, lies in the parameter."""
+        name, gate, start, _ = matrix.attrs
+        item, sizes = self.step.cell.parameter(name), self.step.numbers
+        assert item.columns is not None
+        row = item.gates.index(gate) * item.rows.bind(sizes)
+        return MatrixBlock(f"param:{name}", row, start.bind(sizes), item.columns.bind(sizes))
+
     @cached_property
     def operands(self) -> set[str]:
         """The buffers of hoisted values that the gradients of matrices are products with."""
@@ -76,15 +94,15 @@ class Layout:
         return {place.buffer for expr, place in self.loads if expr in bases}
 
 
-def arrange(step: Step, clip: float | None = None) -> Layout:
+def arrange(step: Step, reverse: Reverse) -> Layout:
     """The layout of a step and its reverse."""
-    return _Arranger(step, differentiate(step, clip)).layout()
+    return _Arranger(step, reverse).layout()
 
 
 class _Arranger:
     def __init__(self, step: Step, reverse: Reverse) -> None:
         self.step, self.reverse, self.width = step, reverse, step.width
-        self.levels = levels_of([*step.roots, *step.hoisted], step.cell)
+        self.levels = step.levels
         self.columns = self._columns()
         self.x_row = sum(self.width(c.expr) for c in self.columns)
         self.hoisted = {c.expr: Place("X", "step", self.x_row, c.offset) for c in self.columns}
@@ -96,14 +114,14 @@ class _Arranger:
         order = {p.name: i for i, p in enumerate(self.step.cell.parameters)}
         found = []
         for expr in self.step.hoisted:
-            terms = _linear(expr, self.step.cell.input.symbol, self.levels) if self.levels[expr] == "step" else None
-            if terms is not None:
-                first = terms[0][0]
+            sum_ = linear(expr, self.step.cell.input.symbol, self.levels) if self.levels[expr] == "step" else None
+            if sum_ is not None:
+                first = sum_.matrices[0]
                 gate = self.step.cell.parameter(first.attrs[0]).gates.index(first.attrs[1])
-                found.append(((order[first.attrs[0]], gate), expr, *terms))
+                found.append(((order[first.attrs[0]], gate), expr, sum_))
         columns, offset = [], 0
-        for _, expr, matrices, still in sorted(found, key=lambda item: item[0]):
-            columns.append(Column(expr, matrices, still, offset))
+        for _, expr, sum_ in sorted(found, key=lambda item: item[0]):
+            columns.append(Column(expr, sum_.matrices, sum_.constants, offset))
             offset += self.width(expr)
         return tuple(columns)
 
@@ -117,7 +135,7 @@ class _Arranger:
             if expr.op == "vector":
                 parameter = self.step.cell.parameter(expr.attrs[0])
                 first = parameter.gates.index(expr.attrs[1]) * width
-                places[expr] = Place(f"param:{parameter.name}", "const", width * len(parameter.gates), first)
+                places[expr] = Place(f"param:{parameter.name}", "constant", width * len(parameter.gates), first)
             elif expr.op == "input":
                 places[expr] = Place(f"in:{expr.attrs[0]}", level, width)
             else:
@@ -265,11 +283,11 @@ class _Arranger:
         stores += [Store(expr, Place("D", "step", offset, at)) for expr, at in blocks]
         cotangents.update(known)
         for column in self.columns:
-            if column.still:
+            if column.constants:
                 stores.append(
                     Store(
                         self._as_wide(given[column.expr], column.expr),
-                        Place("db", "const", self.x_row, column.offset),
+                        Place("db", "constant", self.x_row, column.offset),
                         add=True,
                     )
                 )
@@ -278,7 +296,7 @@ class _Arranger:
             if g is None or self.levels[expr] == "step":
                 continue
             name = f"d{place.buffer}" if expr.op == "vector" else f"dh:{place.buffer}"
-            at = Place(name, "const" if self.levels[expr] == "const" else "sequence", place.row, place.offset)
+            at = Place(name, "constant" if self.levels[expr] == "constant" else "sequence", place.row, place.offset)
             stores.append(Store(self._as_wide(g, expr), at, add=True))
         return stores, cotangents
 
@@ -289,25 +307,3 @@ class _Arranger:
 
 def _base(operand: Expr) -> Expr:
     return _base(operand.args[0]) if operand.op == "slice" else operand
-
-
-def _linear(expr: Expr, x: Expr, levels: dict[Expr, str]) -> tuple[tuple[Expr, ...], tuple[tuple[bool, Expr], ...]] | None:
-    """The matrices that multiply ``x`` in a sum, and its terms that do not move; None when there is anything else in it."""
-    matrices: list[Expr] = []
-    still: list[tuple[bool, Expr]] = []
-    for plus, term in _terms(expr, True):
-        if term.op == "matmul" and term.args[1] is x and plus:
-            matrices.append(term.args[0])
-        elif levels.get(term, "const") == "const" and term.width == expr.width:
-            still.append((plus, term))
-        else:
-            return None
-    return (tuple(matrices), tuple(still)) if matrices else None
-
-
-def _terms(expr: Expr, plus: bool) -> Iterable[tuple[bool, Expr]]:
-    if expr.op not in ("add", "sub", "neg"):
-        yield plus, expr
-        return
-    for arg, sign in zip(expr.args, {"add": (plus, plus), "sub": (plus, not plus), "neg": (not plus,)}[expr.op]):
-        yield from _terms(arg, sign)

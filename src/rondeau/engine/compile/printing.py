@@ -1,21 +1,22 @@
-"""Layouts and plans as text, for `rondeau show` and for RONDEAU_DEBUG."""
+"""Reverse steps and plans as text, for `rondeau show` and for RONDEAU_DEBUG."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 
-from rondeau.engine.compile.layout import Layout
-from rondeau.engine.compile.schedule import Block, Plan
+from rondeau.engine.compile.canonicalise import Step
+from rondeau.engine.compile.differentiate import Reverse
+from rondeau.engine.compile.plan import Block, Plan
 from rondeau.errors import InputError
 from rondeau.ir.expressions import Expr, postorder
 from rondeau.ir.text import spell
 
 
-def gradient_text(layout: Layout) -> str:
+def gradient_text(step: Step, reverse: Reverse) -> str:
     """What the reverse step computes, with the values that the forward step saves for it by name."""
-    step, reverse = layout.step, layout.reverse
     names: dict[Expr, str] = {e.expr: e.name for e in step.cell.equations}
     by_text = {spell(expr): name for expr, name in names.items()}
     saved = {expr: by_text.get(spell(expr), f"saved{i}") for i, expr in enumerate(reverse.saved)}
@@ -48,7 +49,7 @@ def _block(block: Block) -> list[str]:
         for terms in group.terms:
             products = [f"{spell(t.matrix)}{'.T' * t.transposed} @ {t.operand.buffer}+{t.operand.offset}" for t in terms]
             lines.append(f"    accumulate {' + '.join(products)}")
-    places = sorted({f"{p.buffer}+{p.offset}" for _, p in block.loads})
+    places = sorted({f"{load.place.buffer}+{load.place.offset}" for load in block.loads})
     lines.append(f"    load       {' '.join(places)}")
     lines += [f"    reduce     {s.expr.op} to {s.place.buffer}" for s in block.reductions]
     if block.order:
@@ -73,7 +74,7 @@ def debug_level() -> int:
     return int(given)
 
 
-def debug(level: int, title: str, text: str = "") -> None:
-    """Prints to the standard error, where that much is asked for."""
+def debug(level: int, title: str, text: Callable[[], str] | None = None) -> None:
+    """Prints a title and what ``text`` makes to the standard error, where that much is asked for."""
     if debug_level() >= level:
-        print(f"[rondeau] {title}" + (f"\n{text}" if text else ""), file=sys.stderr)
+        print(f"[rondeau] {title}" + (f"\n{text()}" if text else ""), file=sys.stderr)

@@ -7,9 +7,10 @@ follow on the same features. What a later phase reads is kept in a buffer, or co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
+from rondeau.engine.compile.plan import Block, Group, Load, MatrixBlock, Place, Plan, Store, Term, Work
 from rondeau.ir.expressions import Expr, postorder
 
 CHEAP = frozenset(
@@ -18,87 +19,20 @@ CHEAP = frozenset(
 REDUCTIONS = frozenset({"sum", "max"})
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a vector lies: in rows of ``row`` features of ``buffer``, from feature ``offset``.
-
-    ``level`` says what selects the row: ``step`` (sequence and time), ``sequence``, ``const`` (there is one row).
-    """
-
-    buffer: str
-    level: str
-    row: int
-    offset: int = 0
-
-    def shifted(self, features: int) -> Place:
-        """The place ``features`` further on in the row."""
-        return replace(self, offset=self.offset + features)
-
-
-@dataclass(frozen=True, eq=False)
-class Store:
-    """``expr`` goes to ``place``; with ``add`` it is added to what lies there."""
-
-    expr: Expr
-    place: Place
-    add: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Term:
-    """One product of an accumulator: ``matrix`` (transposed or not) times the ``inner`` features at ``operand``."""
-
-    matrix: Expr
-    transposed: bool
-    operand: Place
-    inner: int
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Accumulators that share a register tile, each a sum of terms."""
-
-    accumulators: tuple[Expr, ...]
-    terms: tuple[tuple[Term, ...], ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Work on ``width`` features: products first, then ``order`` pointwise, then stores and sums over the features."""
-
-    phase: int
-    width: int
-    groups: tuple[Group, ...]
-    loads: tuple[tuple[Expr, Place], ...]
-    order: tuple[Expr, ...]
-    stores: tuple[Store, ...]
-    reductions: tuple[Store, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """One time step as blocks in order, then copies of states, and the scratch buffers by width."""
-
-    blocks: tuple[Block, ...]
-    copies: tuple[tuple[Place, Place, int], ...]
-    scratch: tuple[tuple[str, int], ...]
-    widths: tuple[tuple[Expr, int], ...] = field(repr=False, default=())
-
-
-def schedule(stores: Iterable[Store], loads: Mapping[Expr, Place], width: Callable[[Expr], int], tile: int = 4) -> Plan:
-    """The plan that computes all ``stores`` from what lies at ``loads``; ``tile`` bounds the accumulators of a group."""
-    builder = _Builder(list(stores), dict(loads), width)
+def schedule(work: Work, width: Callable[[Expr], int], block: Callable[[Expr], MatrixBlock], tile: int) -> Plan:
+    """The plan that does the ``work``. ``block`` says where a matrix lies; ``tile`` bounds the accumulators of a group."""
+    builder = _Scheduler(work, width, block)
     builder.settle()
     return builder.plan(tile)
 
 
-class _Builder:
-    def __init__(self, stores: list[Store], loads: dict[Expr, Place], width: Callable[[Expr], int]) -> None:
-        self.loads, self.width = loads, width
+class _Scheduler:
+    def __init__(self, work: Work, width: Callable[[Expr], int], block: Callable[[Expr], MatrixBlock]) -> None:
+        self.loads, self.width, self.block, self.backward = dict(work.loads), width, block, work.backward
         self.scratch: dict[str, int] = {}
         self.kept: dict[Expr, Place] = {}
         self.phases: dict[Expr, int] = {}
-        self.stores = [part for store in stores for part in self._pieces(store)]
+        self.stores = [part for store in work.stores for part in self._pieces(store)]
 
     def _pieces(self, store: Store) -> list[Store]:
         """A concatenation is stored part by part; so is a whole one that other places ask for."""
@@ -238,7 +172,7 @@ class _Builder:
                 sums.setdefault(key, []).append(Store(expr, self.kept[expr]))
         keys = sorted(homes.keys() | sums.keys())
         blocks = [self._block(key[0], key[2], homes.get(key, []), sums.get(key, []), tile) for key in keys]
-        return self._in_place(Plan(tuple(blocks), (), tuple(self.scratch.items())))
+        return self._in_place(Plan(tuple(blocks), (), tuple(self.scratch.items()), self.backward))
 
     def _rank(self, expr: Expr) -> tuple[int, int]:
         width = self.width(expr)
@@ -264,7 +198,8 @@ class _Builder:
                 stack.append((expr, True))
                 stack += [(arg, False) for arg in reversed(expr.args)]
         groups = self._groups(list(accumulators), tile)
-        return Block(phase, width, groups, tuple(loads.items()), tuple(order), tuple(stores), tuple(sums))
+        read = tuple(Load(expr, place, self.width(expr)) for expr, place in loads.items())
+        return Block(phase, width, groups, read, tuple(order), tuple(stores), tuple(sums))
 
     def _readable(self, expr: Expr, phase: int, width: int, summing: bool) -> Place | None:
         """Where the block (phase, width) reads ``expr``, or None when it computes it."""
@@ -298,7 +233,7 @@ class _Builder:
             place = (
                 self.kept[operand.args[0]].shifted(_start(operand, self.width)) if operand.op == "slice" else self.kept[operand]
             )
-        return Term(matrix, product.op == "matmul_t", place, self.width(operand))
+        return Term(matrix, self.block(matrix), product.op == "matmul_t", place, self.width(operand))
 
     # states
 
@@ -315,7 +250,7 @@ class _Builder:
             scratch[name] = row
             blocks = [_renamed(block, buffer, name) for block in blocks]
             copies.append((Place(name, "sequence", row), Place(buffer, "sequence", row), row))
-        return Plan(tuple(blocks), tuple(sorted(copies, key=lambda c: c[0].buffer)), tuple(scratch.items()))
+        return Plan(tuple(blocks), tuple(sorted(copies, key=lambda c: c[0].buffer)), tuple(scratch.items()), plan.backward)
 
 
 def _start(expr: Expr, width: Callable[[Expr], int]) -> int:
@@ -330,7 +265,7 @@ def _unsafe(buffer: str, blocks: list[Block]) -> bool:
         operands = {term.operand.buffer for group in block.groups for terms in group.terms for term in terms}
         if index >= first and buffer in operands:
             return True
-        for _, place in block.loads:
+        for place in (load.place for load in block.loads):
             if place.buffer == buffer and (index > first or (index == first and not _aligned(place, block, buffer))):
                 return True
     return False

@@ -1,10 +1,10 @@
-"""`checked`: whether a plan is one, between `schedule` and `emit`."""
+"""`verify`: whether a plan can be carried out, between `schedule` and `emit`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rondeau.engine.compile.schedule import Block, Place, Plan
+from rondeau.engine.compile.plan import Block, Place, Plan
 from rondeau.errors import RondeauError
 from rondeau.ir.expressions import Expr
 
@@ -13,8 +13,8 @@ class PlanError(RondeauError):
     """A plan that cannot be carried out: a fault of the engine, never of the cell."""
 
 
-def checked(plan: Plan, width: Callable[[Expr], int]) -> Plan:
-    """The plan itself, once it is found sound.
+def verify(plan: Plan, width: Callable[[Expr], int]) -> None:
+    """Nothing, when the plan is sound.
 
     Raises:
         PlanError: a value is used before it is computed or stored, or does not fit its place.
@@ -23,7 +23,7 @@ def checked(plan: Plan, width: Callable[[Expr], int]) -> Plan:
     filled: set[str] = set()
     for index, block in enumerate(plan.blocks):
         where = f"block {index}"
-        read = [place for _, place in block.loads]
+        read = [load.place for load in block.loads]
         read += [term.operand for group in block.groups for terms in group.terms for term in terms]
         for place in read:
             _fits(place, 1, where)
@@ -37,12 +37,11 @@ def checked(plan: Plan, width: Callable[[Expr], int]) -> Plan:
     for source, _, _ in plan.copies:
         if source.buffer not in filled:
             raise PlanError(f"{source.buffer} is copied, but nothing is stored there")
-    return plan
 
 
 def _computed(block: Block, where: str) -> None:
     """Every value of a block from its loads, its products and earlier values."""
-    known = {expr for expr, _ in block.loads} | {expr for group in block.groups for expr in group.accumulators}
+    known = {load.expr for load in block.loads} | {expr for group in block.groups for expr in group.accumulators}
     wanted: list[Expr] = [store.expr for store in block.stores]
     wanted += [store.expr.args[0] for store in block.reductions]
     for expr in block.order:

@@ -20,8 +20,8 @@ from rondeau.engine.llvm.openmp import FUNCTIONS, giving_way, openmp
 OPTIMISE = 2
 
 
-class Kernel:
-    """Machine code with its ways in: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist."""
+class MachineCode:
+    """A kernel that can be called: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist."""
 
     def __init__(self, engine: Any, owner: Any) -> None:
         word = ctypes.c_int64
@@ -35,7 +35,7 @@ class Kernel:
         self.pack, self.part = way("pack", word, word), way("part", word, word, word)
 
 
-_built: WeakValueDictionary[str, Kernel] = WeakValueDictionary()  # programs, runs and graphs hold what they may call
+_built: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()  # programs, runs and graphs hold what they may call
 _lock = threading.RLock()
 
 
@@ -49,8 +49,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def build(text: str) -> Kernel:
-    """The kernel of an LLVM module's text."""
+def build(text: str) -> MachineCode:
+    """The machine code of an LLVM module's text."""
     key = _key(text)
     with _lock:
         found = _built.get(key)
@@ -115,7 +115,7 @@ def _vector_wide(text: str) -> str:
     return text.replace(" nounwind {", f" nounwind {wide} {{")
 
 
-def _load(code: bytes) -> Kernel:
+def _load(code: bytes) -> MachineCode:
     import llvmlite.binding as llvm
 
     llvm.add_symbol("sched_yield", giving_way())
@@ -125,7 +125,7 @@ def _load(code: bytes) -> Kernel:
     engine = llvm.create_mcjit_compiler(empty, _new_machine())
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return Kernel(engine, empty)
+    return MachineCode(engine, empty)
 
 
 def _new_machine() -> Any:

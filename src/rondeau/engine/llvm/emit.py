@@ -9,12 +9,10 @@ which it meets, and then the buffers in order. Rows number the pairs of sequence
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from rondeau.engine.compile.schedule import Block, Place, Plan, Store
+from rondeau.engine.compile.emitter import Code
+from rondeau.engine.compile.plan import Block, Load, Place, Plan, Store
 from rondeau.engine.llvm.entry_points import launchers
-from rondeau.engine.llvm.matmul import HEADER, Matrices, Pack, packer, product
+from rondeau.engine.llvm.matmul import HEADER, Pack, packer, product
 from rondeau.engine.llvm.prefetch import expected
 from rondeau.engine.llvm.target import CACHE
 from rondeau.engine.llvm.writer import Machine, Writer, declarations, definitions, pointwise
@@ -22,24 +20,14 @@ from rondeau.ir.expressions import Expr
 from rondeau.ir.ops import OPS
 
 
-@dataclass(frozen=True)
-class Code:
-    """LLVM text, the buffers in the order of the argument table, the packed matrices, and the widths of scratch buffers."""
-
-    text: str
-    buffers: tuple[str, ...]
-    packs: tuple[Pack, ...]
-    scratch: tuple[tuple[str, int], ...]
-
-
-def emit(plan: Plan, machine: Machine, width: Callable[[Expr], int], matrices: Matrices, backward: bool) -> Code:
-    """The LLVM text of ``plan``. ``matrices`` gives each matrix block as parameter, first row, first column and row length."""
-    return _Emitter(plan, machine, width, matrices, backward).code()
+def emit(plan: Plan, machine: Machine) -> Code:
+    """The LLVM text of ``plan``."""
+    return _Emitter(plan, machine).code()
 
 
 class _Emitter:
-    def __init__(self, plan: Plan, machine: Machine, width: Callable[[Expr], int], matrices: Matrices, backward: bool) -> None:
-        self.plan, self.machine, self.width, self.matrices, self.backward = plan, machine, width, matrices, backward
+    def __init__(self, plan: Plan, machine: Machine) -> None:
+        self.plan, self.machine = plan, machine
         self.packs = [
             Pack(f"pack{i}.{j}", i, group, self.vectors(block), block.width)
             for i, block in enumerate(plan.blocks)
@@ -58,7 +46,7 @@ class _Emitter:
     def _names(self) -> tuple[str, ...]:
         names = dict.fromkeys(name for name, _ in self.plan.scratch)
         for block in self.plan.blocks:
-            places = [place for _, place in block.loads] + [s.place for s in (*block.stores, *block.reductions)]
+            places = [load.place for load in block.loads] + [s.place for s in (*block.stores, *block.reductions)]
             places += [t.operand for g in block.groups for terms in g.terms for t in terms]
             names.update(dict.fromkeys(place.buffer for place in places))
         for source, target, _ in self.plan.copies:
@@ -66,17 +54,18 @@ class _Emitter:
         for pack in self.packs:
             names[pack.buffer] = None
             for terms in pack.group.terms:
-                names.update(dict.fromkeys(self.matrices[t.matrix][0] for t in terms))
+                names.update(dict.fromkeys(t.block.buffer for t in terms))
         return tuple(names)
 
     def code(self) -> Code:
         """The whole module."""
-        functions = [*self._part(), *packer(self.packs, self.machine, self.matrices, self.buffers)]
+        functions = [*self._part(), *packer(self.packs, self.machine, self.buffers)]
         for pack in self.packs:
             for rows in self.machine.rows:
                 functions += product(pack, rows, self.machine, self.far)
         lines = [*functions, *launchers(), *definitions(self.machine, self.used), *declarations(self.machine)]
-        return Code("\n".join(lines) + "\n", self.buffers, tuple(self.packs), self.plan.scratch)
+        packed = tuple((pack.buffer, pack.size(self.machine)) for pack in self.packs)
+        return Code("\n".join(lines) + "\n", self.buffers, packed, self.plan.scratch)
 
     # the time loop
 
@@ -104,7 +93,7 @@ class _Emitter:
 
     def _step(self, i: str) -> None:
         w = self.w
-        s = w.let(f"sub i64 {w.let(f'sub i64 {self.steps}, 1')}, {i}") if self.backward else i
+        s = w.let(f"sub i64 {w.let(f'sub i64 {self.steps}, 1')}, {i}") if self.plan.backward else i
         self.alive, self.row0 = self._word(self.counts, s), self._word(self.rows, s)
         self.onward = self._onward(s)
         for index, block in enumerate(self.plan.blocks):
@@ -127,7 +116,7 @@ class _Emitter:
         """How many rows further on the next step's rows lie."""
         w = self.w
         last = w.let(f"sub i64 {self.steps}, 1")
-        following = w.integer("sub", s, 1) if self.backward else w.integer("add", s, 1)
+        following = w.integer("sub", s, 1) if self.plan.backward else w.integer("add", s, 1)
         inside = w.let(f"icmp ule i64 {following}, {last}")
         return w.let(f"sub i64 {self._word(self.rows, w.let(f'select i1 {inside}, i64 {following}, i64 {s}'))}, {self.row0}")
 
@@ -247,13 +236,13 @@ class _Emitter:
     def _lines(self, block: Block, first: str, vectors: int, start: str, height: str) -> None:
         """The pointwise lines for ``height`` rows from ``start``, vector by vector of the unit block."""
         w, m = self.w, self.machine
-        total, coming = _accumulators(block), expected(self.plan, block, self.width)
+        total, coming = _accumulators(block), expected(self.plan, block)
 
         def vector(v: str) -> None:
             unit = w.integer("add", first, w.integer("mul", v, m.lanes))
             mask = self._mask(block.width, unit)
-            fixed = {e: self._load(e, p, block, "0", unit, mask) for e, p in block.loads if p.level == "const"}
-            sums = {s: w.slot(m.vector) for s in block.stores if s.add and s.place.level == "const"}
+            fixed = {a.expr: self._load(a, block, "0", unit, mask) for a in block.loads if a.place.level == "constant"}
+            sums = {s: w.slot(m.vector) for s in block.stores if s.add and s.place.level == "constant"}
             for cell in sums.values():
                 w.put(f"store {m.vector} {m.splat(0.0)}, ptr {cell}")
 
@@ -264,9 +253,9 @@ class _Emitter:
                 for a, expr in enumerate(e for g in block.groups for e in g.accumulators):
                     place = w.let(f"getelementptr {m.vector}, ptr {self.tile}, i64 {w.integer('add', at, a)}")
                     values[expr] = w.let(f"load {m.vector}, ptr {place}, align {m.lanes * m.bytes}")
-                for expr, place_ in block.loads:
-                    if expr not in values:
-                        values[expr] = self._load(expr, place_, block, slot, unit, mask)
+                for load in block.loads:
+                    if load.expr not in values:
+                        values[load.expr] = self._load(load, block, slot, unit, mask)
                 for place_ in coming:
                     line = w.at(self._address(place_, slot, unit), w.integer("mul", self.onward, place_.row))
                     w.put(f"call void @llvm.prefetch.p0(ptr {line}, i32 0, i32 2, i32 1)")
@@ -303,7 +292,7 @@ class _Emitter:
             def vector(v: str) -> None:
                 unit = w.integer("mul", v, m.lanes)
                 mask = self._mask(block.width, unit)
-                values = {e: self._load(e, p, block, slot, unit, mask) for e, p in block.loads}
+                values = {load.expr: self._load(load, block, slot, unit, mask) for load in block.loads}
                 self._compute(block.order, values)
                 for store, cell in zip(block.reductions, cells):
                     value = self._value(store.expr.args[0], values)
@@ -356,11 +345,11 @@ class _Emitter:
         """Whether no block of this width has unit blocks that reach past it."""
         return all(width % (self.vectors(b) * self.machine.lanes) == 0 for b in self.plan.blocks if b.width == width)
 
-    def _load(self, expr: Expr, place: Place, block: Block, slot: str, unit: str, mask: str) -> str:
+    def _load(self, load: Load, block: Block, slot: str, unit: str, mask: str) -> str:
         w, m = self.w, self.machine
-        if self.width(expr) == 1 and block.width > 1:
-            return w.broadcast(w.let(f"load {m.real}, ptr {self._address(place, slot, '0')}"))
-        return self._read(self._address(place, slot, unit), mask)
+        if load.width == 1 and block.width > 1:
+            return w.broadcast(w.let(f"load {m.real}, ptr {self._address(load.place, slot, '0')}"))
+        return self._read(self._address(load.place, slot, unit), mask)
 
     def _read(self, pointer: str, mask: str) -> str:
         w, m = self.w, self.machine

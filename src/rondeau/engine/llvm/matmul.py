@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rondeau.engine.compile.schedule import Group, Term
+from rondeau.engine.compile.plan import Group, Term
 from rondeau.engine.llvm.writer import Machine, Writer
 from rondeau.ir.expressions import Expr
 
@@ -13,8 +13,6 @@ HEADER = 7
 """Words of the argument table before the buffers."""
 
 UNROLL = 4
-Matrices = Mapping[Expr, tuple[str, int, int, int]]
-"""Each matrix block as parameter buffer, first row, first column and row length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +122,7 @@ def _advance(w: Writer, pack: Pack, rows: int, at: list[str], packed: str, k: st
     return values
 
 
-def packer(packs: list[Pack], machine: Machine, matrices: Matrices, buffers: tuple[str, ...]) -> list[str]:
+def packer(packs: list[Pack], machine: Machine, buffers: tuple[str, ...]) -> list[str]:
     """The function that lays the matrices out; thread ``k`` of ``n`` takes every so many unit blocks."""
     w = Writer(machine)
 
@@ -134,18 +132,18 @@ def packer(packs: list[Pack], machine: Machine, matrices: Matrices, buffers: tup
 
     for pack in packs:
         target = pointer(pack.buffer)
-        sources = {t.matrix: pointer(matrices[t.matrix][0]) for terms in pack.group.terms for t in terms}
+        sources = {t.matrix: pointer(t.block.buffer) for terms in pack.group.terms for t in terms}
         blocks = -(-pack.width // pack.lanes(machine))
 
         def block(j: str, pack: Pack = pack, target: str = target, sources: Mapping[Expr, str] = sources) -> None:
-            _pack_block(w, pack, j, target, sources, matrices)
+            _pack_block(w, pack, j, target, sources)
 
         w.loop("%k", str(blocks), block, "%n")
     w.put("ret void")
     return ["define void @pack(ptr noalias %args, i64 %k, i64 %n) nounwind {", *w.body, "}"]
 
 
-def _pack_block(w: Writer, pack: Pack, j: str, target: str, sources: Mapping[Expr, str], matrices: Matrices) -> None:
+def _pack_block(w: Writer, pack: Pack, j: str, target: str, sources: Mapping[Expr, str]) -> None:
     n, lanes, done = len(pack.group.accumulators), pack.lanes(w.machine), 0
     base, first = w.integer("mul", j, pack.inner * n * lanes), w.integer("mul", j, lanes)
     left = w.let(f"sub i64 {pack.width}, {first}")
@@ -155,19 +153,15 @@ def _pack_block(w: Writer, pack: Pack, j: str, target: str, sources: Mapping[Exp
         for a in range(n):
             mine = pack.group.terms[a][t]
             start = w.integer("add", base, (done * n + a) * lanes)
-            _pack_term(
-                w, mine, sources[mine.matrix], matrices[mine.matrix][1:], target, start, first, (units, n * lanes, lanes)
-            )
+            _pack_term(w, mine, sources[mine.matrix], target, start, first, (units, n * lanes, lanes))
         done += term.inner
 
 
-def _pack_term(
-    w: Writer, term: Term, source: str, at: tuple[int, int, int], target: str, start: str, first: str, run: tuple[str, int, int]
-) -> None:
+def _pack_term(w: Writer, term: Term, source: str, target: str, start: str, first: str, run: tuple[str, int, int]) -> None:
     """One matrix of one unit block: a run of units for each inner feature, zeros beyond the width."""
-    (row, column, length), (units, step, lanes), real = at, run, w.machine.real
-    across, along = (1, length) if term.transposed else (length, 1)
-    origin = w.integer("add", w.integer("mul", first, across), row * length + column)
+    block, (units, step, lanes), real = term.block, run, w.machine.real
+    across, along = (1, block.length) if term.transposed else (block.length, 1)
+    origin = w.integer("add", w.integer("mul", first, across), block.row * block.length + block.column)
 
     def inner(k: str) -> None:
         into = w.integer("add", start, w.integer("mul", k, step))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from rondeau.engine.compile.schedule import Block, Place, Plan
-from rondeau.ir.expressions import Expr
+from rondeau.engine.compile.plan import Block, Place, Plan
 
 
-def expected(plan: Plan, block: Block, width: Callable[[Expr], int]) -> tuple[Place, ...]:
+def expected(plan: Plan, block: Block) -> tuple[Place, ...]:
     """What the next step reads of each row in as many features as the block has: too many streams for the processor to
     foresee. Where there are products, it is fetched beside them, for the blocks without any, too."""
     kin = [b for b in plan.blocks if b.width == block.width]
@@ -21,7 +18,7 @@ def expected(plan: Plan, block: Block, width: Callable[[Expr], int]) -> tuple[Pl
     places: dict[Place, None] = {}
     for b in plan.blocks:
         if b in served:
-            read = (place for expr, place in b.loads if place.level == "step" and width(expr) == b.width)
+            read = (load.place for load in b.loads if load.place.level == "step" and load.width == b.width)
             places.update(dict.fromkeys(place for place in read if place not in made))
         made.update(store.place for store in b.stores)
     return tuple(places)

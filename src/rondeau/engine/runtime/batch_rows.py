@@ -90,7 +90,7 @@ class BatchRows:
 
     def place(self, value: Tensor, level: str, width: int) -> Tensor:
         """A hoisted value as the kernel reads it: (rows, width), (batch, width) sorted, or (1, width)."""
-        if level == "const":
+        if level == "constant":
             return value.expand(width).contiguous().view(1, width)
         if level == "sequence":
             return self.sort(value.expand(self.batch, 1, width).reshape(self.batch, width))

@@ -37,7 +37,7 @@ def stacked_matrices(layout: Layout, inputs: ScanInputs) -> Tensor:
 def _bias(layout: Layout, inputs: ScanInputs) -> Tensor | None:
     if layout.bias is not None:
         return inputs.params[layout.bias].detach()
-    if not any(column.still for column in layout.columns):
+    if not any(column.constants for column in layout.columns):
         return None
     with torch.no_grad():
         return torch.cat([_constant_sum(column, inputs, layout.step.width(column.expr)) for column in layout.columns])
@@ -46,7 +46,7 @@ def _bias(layout: Layout, inputs: ScanInputs) -> Tensor | None:
 def _constant_sum(column: Column, inputs: ScanInputs, width: int) -> Tensor:
     """The constant terms of a column, (width,)."""
     total = inputs.x.new_zeros(width)
-    values = evaluated([term for _, term in column.still], inputs)
-    for plus, term in column.still:
+    values = evaluated([term for _, term in column.constants], inputs)
+    for plus, term in column.constants:
         total = total + values[term] if plus else total - values[term]
     return total

@@ -19,21 +19,6 @@ from rondeau.engine.runtime.hoisted import stacked_matrices
 from rondeau.ir.expressions import Expr
 
 
-class WeightBlocks(dict[Expr, tuple[str, int, int, int]]):
-    """Each matrix block as parameter buffer, first row, first column and row length."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.cell, self.sizes = layout.step.cell, layout.step.numbers
-
-    def __missing__(self, matrix: Expr) -> tuple[str, int, int, int]:
-        name, gate, start, _ = matrix.attrs
-        item = self.cell.parameter(name)
-        assert item.columns is not None
-        row = item.gates.index(gate) * item.rows.bind(self.sizes)
-        self[matrix] = (f"param:{name}", row, start.bind(self.sizes), item.columns.bind(self.sizes))
-        return self[matrix]
-
-
 @dataclass(frozen=True, eq=False)
 class Product:
     """A gradient as one product: the cotangents from ``first`` on, transposed, times the values of ``operand``.
@@ -53,7 +38,7 @@ class Recipe:
     """How the gradients of a layout are put together; what follows from the layout alone is worked out once."""
 
     def __init__(self, layout: Layout) -> None:
-        self.layout, self.blocks = layout, WeightBlocks(layout)
+        self.layout = layout
         self.columns_row = sum(layout.step.width(c.expr) for c in layout.columns)
 
     @cached_property
@@ -82,11 +67,11 @@ class Recipe:
         return Product(m.matrix.attrs[0], m.matrix, first, rows.bind(self.layout.step.numbers), m.operand, m.transposed)
 
     @cached_property
-    def still(self) -> tuple[tuple[Expr, bool, int, int], ...]:
-        """The terms that do not move of all columns: the term, whether it is added, and its range of features."""
+    def constants(self) -> tuple[tuple[Expr, bool, int, int], ...]:
+        """The constant terms of all columns: the term, whether it is added, and its range of features."""
         found = []
         for c in self.layout.columns:
-            found += [(term, plus, c.offset, self.layout.step.width(c.expr)) for plus, term in c.still]
+            found += [(term, plus, c.offset, self.layout.step.width(c.expr)) for plus, term in c.constants]
         return tuple(found)
 
     @cached_property
@@ -142,9 +127,9 @@ class _Gradients:
                 self._block(p.matrix).add_(product.t() if p.transposed else product)
 
     def _block(self, matrix: Expr) -> Tensor:
-        _, row, column, _ = self.recipe.blocks[matrix]
+        block = self.layout.block(matrix)
         rows, columns = self.layout.step.width(matrix), matrix.attrs[3].bind(self.layout.step.numbers)
-        return self._parameter(matrix.attrs[0])[row : row + rows, column : column + columns]
+        return self._parameter(matrix.attrs[0])[block.row : block.row + rows, block.column : block.column + columns]
 
     def _operand(self, expr: Expr) -> Tensor:
         """All values of an operand, (rows, width)."""
@@ -179,15 +164,15 @@ class _Gradients:
                 for matrix in c.matrices:
                     self._block(matrix).add_(part)
         if "db" in self.buffers:
-            self._still(self.buffers["db"].sum(0))
+            self._constants(self.buffers["db"].sum(0))
 
-    def _still(self, total: Tensor) -> None:
-        """The gradients of the sums that do not move, handed to their terms."""
+    def _constants(self, total: Tensor) -> None:
+        """The gradients of the sums of constants, handed to their terms."""
         if self.layout.bias is not None:
             self._give(self.layout.bias, total)
             return
         others: list[tuple[Expr, Tensor]] = []
-        for term, plus, start, width in self.recipe.still:
+        for term, plus, start, width in self.recipe.constants:
             g = total[start : start + width]
             if term.op == "vector":
                 self._vector(term).add_(g, alpha=1 if plus else -1)
@@ -221,7 +206,7 @@ class _Gradients:
                 offset += width
             elif expr.op != "vector":
                 value = self.buffers[f"dh:{place.buffer}"]
-                found.append((expr, value.sum(0) if place.level == "const" else self.rows.unsort(value).unsqueeze(1)))
+                found.append((expr, value.sum(0) if place.level == "constant" else self.rows.unsort(value).unsqueeze(1)))
         if found:
             self._through(found)
 

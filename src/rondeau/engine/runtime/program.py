@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import ctypes
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
-from rondeau.engine.compile.canonicalise import normalise
-from rondeau.engine.compile.layout import Layout, arrange
-from rondeau.engine.compile.printing import debug, debug_level, gradient_text, plan_text
-from rondeau.engine.compile.schedule import Plan, Store, schedule
-from rondeau.engine.compile.verify_plan import checked
+from rondeau.engine.compile.emitter import Code
+from rondeau.engine.compile.layout import KernelName
+from rondeau.engine.compile.pipeline import Pipeline
 from rondeau.engine.inputs.scan_inputs import ScanInputs
-from rondeau.engine.llvm.build import Kernel, assembly, build
-from rondeau.engine.llvm.emit import Code, emit
+from rondeau.engine.llvm.build import MachineCode
+from rondeau.engine.llvm.emitter import LLVM
 from rondeau.engine.llvm.openmp import available, openmp, side_by_side
 from rondeau.engine.llvm.target import CACHE, machine_for
-from rondeau.engine.llvm.writer import Machine
 from rondeau.engine.runtime.arena import allocate
 from rondeau.engine.runtime.batch_rows import BatchRows, rows_of
 from rondeau.engine.runtime.buffers import Frame, bound, frame
 from rondeau.engine.runtime.hoisted import hoisted_values, project
-from rondeau.engine.runtime.parameter_gradients import Recipe, WeightBlocks
+from rondeau.engine.runtime.parameter_gradients import Recipe
 from rondeau.ir.cell import Cell
-from rondeau.ir.text import equations
 
 Buffers = Mapping[str, Tensor]
 
@@ -62,60 +57,19 @@ class Frames:
     places: tuple[tuple[int, int], ...]
 
 
-@dataclass(eq=False)
 class Program:
-    """The kernels ``infer``, ``train`` and ``backward`` of a layout, each built when first needed.
+    """The kernels of a cell at its sizes, each built when first needed, and the memory that they run in."""
 
-    They are made for threads that have a ``single`` sequence each, or for any number.
-    """
+    def __init__(self, pipeline: Pipeline[MachineCode], dtype: torch.dtype) -> None:
+        self.pipeline, self.dtype, self.layout = pipeline, dtype, pipeline.layout
+        self.kernels: dict[KernelName, MachineCode] = {}
+        self.framed: dict[tuple[KernelName, int, int, int], Frames] = {}
 
-    layout: Layout
-    dtype: torch.dtype
-    single: bool = False
-    kernels: dict[str, tuple[Code, Kernel]] = field(default_factory=dict)
-    framed: dict[tuple[str, int, int, int], Frames] = field(default_factory=dict)
-
-    def plan(self, kind: str) -> Plan:
-        """The plan of a kernel."""
-        layout, backward = self.layout, kind == "backward"
-        stores: tuple[Store, ...] = layout.back_stores if backward else layout.stores
-        if kind == "train":
-            stores = (*stores, *layout.kept)
-        loads = dict(layout.back_loads if backward else layout.loads)
-        return checked(schedule(stores, loads, layout.step.width, self.machine.tile), layout.step.width)
-
-    def code(self, kind: str) -> Code:
-        """The LLVM text of a kernel."""
-        layout = self.layout
-        return emit(self.plan(kind), self.machine, layout.step.width, WeightBlocks(layout), kind == "backward")
-
-    def kernel(self, kind: str) -> tuple[Code, Kernel]:
+    def kernel(self, name: KernelName) -> tuple[Code, MachineCode]:
         """The text and the machine code of a kernel."""
-        if kind not in self.kernels:
-            code = self.code(kind)
-            self._report(kind, code)
-            start = time.perf_counter()
-            self.kernels[kind] = (code, build(code.text))
-            debug(1, f"{self.layout.step.cell.name}, kernel {kind}: ready in {1e3 * (time.perf_counter() - start):.0f} ms")
-        return self.kernels[kind]
-
-    def _report(self, kind: str, code: Code) -> None:
-        """What RONDEAU_DEBUG asks for."""
-        if debug_level():
-            step = self.layout.step
-            sizes = ", ".join(f"{name}={size}" for name, size in step.sizes)
-            if not self.kernels:
-                debug(1, f"{step.cell.name} ({sizes}, {self.dtype})", equations(step.cell))
-                debug(2, "gradient", gradient_text(self.layout))
-            debug(2, f"plan of {kind}", plan_text(self.plan(kind)))
-            debug(3, f"LLVM of {kind}", code.text)
-            if debug_level() >= 4:
-                debug(4, f"assembly of {kind}", assembly(code.text))
-
-    @cached_property
-    def machine(self) -> Machine:
-        """What the kernels are written for."""
-        return machine_for(self.dtype, self.single)
+        if name not in self.kernels:
+            self.kernels[name] = self.pipeline.build(name)
+        return self.pipeline.code(name), self.kernels[name]
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -128,8 +82,8 @@ class Program:
     def saved_buffers(self) -> tuple[str, ...]:
         """The buffers that a training run fills and its backward run reads."""
         read = {store.place.buffer for store in self.layout.kept} | self.layout.operands
-        for block in self.plan("backward").blocks:
-            read |= {place.buffer for _, place in block.loads}
+        for block in self.pipeline.plan("backward").blocks:
+            read |= {load.place.buffer for load in block.loads}
             read |= {term.operand.buffer for group in block.groups for terms in group.terms for term in terms}
         filled = {store.place.buffer for store in self.layout.kept} | {"X"}
         return tuple(name for name in self.layout.rows if name in read & filled)
@@ -138,17 +92,17 @@ class Program:
         """Numbers that suffice for what a training run keeps."""
         return bound((batch * time, self.layout.rows[name][1]) for name in self.saved_buffers)
 
-    def frames(self, kind: str, rows: int, batch: int, parts: int) -> Frames:
+    def frames(self, kind: KernelName, rows: int, batch: int, parts: int) -> Frames:
         """Where the buffers of a kernel lie."""
         code, _ = self.kernel(kind)
-        machine, counts = self.machine, {"step": rows, "sequence": batch, "const": parts}
+        counts = {"step": rows, "sequence": batch, "constant": parts}
         levels = {name: (counts[level], row) for name, (level, row) in self.layout.rows.items()}
         saved = frame((name, levels[name]) for name in (self.saved_buffers if kind != "infer" else ()))
         read = [*code.buffers, *(["X"] if self.layout.columns and kind != "backward" else [])]
         own = {name: levels[name] for name in read if name in levels and name not in self._outside and name not in saved.at}
         zeros = [(name, shape) for name, shape in own.items() if name.startswith(("db", "dh:", "dparam:"))]
         scratch = [(name, (batch, width)) for name, width in code.scratch]
-        packs = [(pack.buffer, (1, pack.size(machine))) for pack in code.packs]
+        packs = [(name, (1, size)) for name, size in code.packed]
         workspace = frame(dict([*zeros, *own.items(), *scratch, *packs]).items())
         zeroed = max((workspace.at[name][0] + count * row for name, (count, row) in zeros), default=0)
         return Frames(saved, workspace, zeroed, self._places(code, saved, workspace))
@@ -170,7 +124,7 @@ class Program:
     @cached_property
     def weights(self) -> int:
         """Bytes of the matrices that every step reads."""
-        terms = [t for block in self.plan("infer").blocks for g in block.groups for ts in g.terms for t in ts]
+        terms = [t for block in self.pipeline.plan("infer").blocks for g in block.groups for ts in g.terms for t in ts]
         return sum(self.layout.step.width(term.matrix) * term.inner for term in terms) * self.dtype.itemsize
 
     # running
@@ -186,7 +140,8 @@ class Program:
 
     def prepare(self, inputs: ScanInputs, rows: BatchRows, memory: Tensor | None = None, keep: bool = False) -> Forward:
         """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``memory`` if given."""
-        kind, x = "train" if keep else "infer", inputs.x
+        kind: KernelName = "train" if keep else "infer"
+        x = inputs.x
         at = frames_of(self, kind, rows.count, rows.batch, rows.parts)
         if keep and memory is None:
             memory = allocate(x, at.saved.size)
@@ -238,7 +193,7 @@ class Program:
         buffers |= {name: at.workspace.view(workspace, name) for name in at.workspace.at if name[0] in "dD"}
         return self.recipe.gradients(inputs, rows, buffers)
 
-    def _call(self, kind: str, at: Frames, saved: Tensor, workspace: Tensor, buffers: Buffers, rows: BatchRows) -> Call:
+    def _call(self, kind: KernelName, at: Frames, saved: Tensor, workspace: Tensor, buffers: Buffers, rows: BatchRows) -> Call:
         code, kernel = self.kernel(kind)
         bases = (saved.data_ptr(), workspace.data_ptr())
         words = [rows.steps, rows.stride, rows.parts, rows.address, rows.team, 0, 0]
@@ -254,7 +209,7 @@ class Call:
     """A kernel with its table of arguments; ``buffers`` are the tensors that the table points into."""
 
     code: Code
-    kernel: Kernel
+    kernel: MachineCode
     words: ctypes.Array[ctypes.c_int64]
     buffers: Buffers
 
@@ -288,7 +243,7 @@ def _numbered(name: str, values: Sequence[Tensor]) -> dict[str, Tensor]:
     return {f"{name}{i}": value for i, value in enumerate(values)}
 
 
-def frames_of(program: Program, kind: str, rows: int, batch: int, parts: int) -> Frames:
+def frames_of(program: Program, kind: KernelName, rows: int, batch: int, parts: int) -> Frames:
     """`Program.frames`, remembered as long as the program is."""
     key = (kind, rows, batch, parts)
     found = program.framed.get(key)
@@ -317,4 +272,5 @@ def _program(
     dtype: torch.dtype,
     single: bool,
 ) -> Program:
-    return Program(arrange(normalise(cell, dict(sizes), given, trace), clip), dtype, single)
+    emitter = LLVM(machine_for(dtype, single))
+    return Program(Pipeline(cell, dict(sizes), emitter, given, trace, clip), dtype)
