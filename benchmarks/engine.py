@@ -28,7 +28,7 @@ from rondeau.benchmark.measure import Competitor, Shape, Timing, Work, assert_eq
 from rondeau.cells import ALL
 from rondeau.engine.compile.levels import Levels
 from rondeau.ir import Cell
-from rondeau.ir.expressions import postorder
+from rondeau.ir.nodes import postorder
 
 Line = dict[str, Any]
 SMALL, LARGE = Shape(100, 16, 64, 128), Shape(100, 32, 256, 256)

@@ -19,12 +19,12 @@ import torch
 
 from rondeau import InputError, nn
 from rondeau.cells import ALL
-from rondeau.ir import Cell
+from rondeau.ir import Cell, from_json, to_json
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "ir"))
 from hostile import DOCUMENTS, changed, verdict
 
-TEXTS = [cell.to_json() for cell in ALL.values()]
+TEXTS = [to_json(cell) for cell in ALL.values()]
 SECONDS, BYTES = 1.0, 200 * 2**20
 SIZES = {"projection": 3, "output": 4, "context": 2}
 
@@ -62,8 +62,8 @@ def changes(count: int, seed: int) -> tuple[list[str], list[Cell]]:
         told[found] += 1
         if found not in ("refused", "same"):
             faults.append(f"change {number}: {found}")
-        elif found == "same" and Cell.from_json(text) != Cell.from_json(before):
-            loaded.append(Cell.from_json(text))
+        elif found == "same" and from_json(text) != from_json(before):
+            loaded.append(from_json(text))
     print(f"{count} changes: {dict(told)}, at most {slowest:.2f} s; {len(faults)} faults")
     return faults, loaded
 

@@ -31,6 +31,7 @@ import torch
 
 from rondeau.data import Text
 from rondeau.errors import RondeauError
+from rondeau.ir import to_json
 from rondeau.models import generate
 from rondeau.train import Settings, digest, evaluate, load, resume, start
 from rondeau.train.manifest import Manifest, sha256
@@ -93,7 +94,7 @@ def results(folder: Path) -> dict[str, Any]:
 def _load(folder: Path) -> Any:
     run = load(folder)
     values = [digest(value) for value in run.model.state_dict().values()]
-    return sha256(repr((values, run.settings, run.cell.to_json(), run.tokenizer.to_json())).encode())
+    return sha256(repr((values, run.settings, to_json(run.cell), run.tokenizer.to_json())).encode())
 
 
 def _sample(folder: Path) -> Any:

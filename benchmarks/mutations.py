@@ -61,20 +61,28 @@ MUTATIONS = (
     Mutation(OPS, '(g, -g), "a - b"', '(g, g), "a - b"', "the derivative of a difference loses its sign"),
     Mutation(OPS, "-(g * y / b)", "-(g * y)", "the derivative of a quotient loses a factor"),
     Mutation(OPS, "g * (y * (1 - y))", "g * (y * (1 + y))", "the derivative of the sigmoid has a wrong sign in it"),
-    Mutation(OPS, "(g * sigmoid(a),)", "(g * sigmoid(y),)", "the derivative of softplus reads the result for the argument"),
-    Mutation(OPS, "(g * 0.5 / y,)", "(g * 0.5 / a,)", "the derivative of the root reads the argument for the result"),
-    Mutation(OPS, "(-(g * sin(a)),)", "(g * sin(a),)", "the derivative of the cosine loses its sign"),
-    Mutation(OPS, '(g / total(apply("eq", a, y)) * ', "(g * ", "tied maxima each get the whole gradient"),
     Mutation(
-        OPS, 'apply("eq", a, b) * 0.5', 'apply("eq", a, b) * 1.0', "tied arguments of minimum each get the whole gradient"
+        OPS,
+        '(g * a.apply("sigmoid"),)',
+        '(g * y.apply("sigmoid"),)',
+        "the derivative of softplus reads the result for the argument",
+    ),
+    Mutation(OPS, "(g * 0.5 / y,)", "(g * 0.5 / a,)", "the derivative of the root reads the argument for the result"),
+    Mutation(OPS, '(-(g * a.apply("sin")),)', '(g * a.apply("sin"),)', "the derivative of the cosine loses its sign"),
+    Mutation(OPS, '(g / (a == y).apply("sum") * ', "(g * ", "tied maxima each get the whole gradient"),
+    Mutation(OPS, "(a == b) * 0.5", "(a == b) * 1.0", "tied arguments of minimum each get the whole gradient"),
+    Mutation(
+        OPS,
+        'c.apply("where", g, 0), c.apply("where", 0, g)',
+        'c.apply("where", 0, g), c.apply("where", g, 0)',
+        "the branches of where get each other's gradient",
     ),
     Mutation(
         OPS,
-        "where(c, g, 0), where(c, 0, g)",
-        "where(c, 0, g), where(c, g, 0)",
-        "the branches of where get each other's gradient",
+        '((-(a * a)).apply("exp") *',
+        '((-(y * y)).apply("exp") *',
+        "the derivative of erf reads the result for the argument",
     ),
-    Mutation(OPS, "(exp(-(a * a)) *", "(exp(-(y * y)) *", "the derivative of erf reads the result for the argument"),
     # the reverse step
     Mutation(
         DIFFERENTIATE,

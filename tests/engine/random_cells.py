@@ -27,12 +27,14 @@ from rondeau import ir, scan
 from rondeau.engine.runtime import program
 from rondeau.errors import RondeauError
 from rondeau.ir import Cell, Expr
+from rondeau.ir.arguments import Declaration, past, time
 from rondeau.ir.declarations import Input, Parameter, State
-from rondeau.ir.expressions import postorder
+from rondeau.ir.expressions import apply, features, spread
+from rondeau.ir.functions import concat, normalise, relu, softmax
 from rondeau.ir.initial import zeros
-from rondeau.ir.ops import OPS, apply, concat, features, normalise, relu, softmax, spread
+from rondeau.ir.nodes import postorder
+from rondeau.ir.ops import OPS
 from rondeau.ir.rewrite import substitute
-from rondeau.ir.tracing import Declaration, past, time
 from rondeau.ir.verify import verify
 from rondeau.ir.widths import ONE, Width
 

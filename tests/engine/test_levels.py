@@ -10,7 +10,8 @@ from rondeau.cells import ALL
 from rondeau.engine.compile.canonicalise import canonicalise
 from rondeau.engine.compile.levels import Levels
 from rondeau.engine.compile.linear import linear, terms
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 
 SIZES = {"input": 3, "hidden": 5, "projection": 2, "output": 4, "context": 3}
 

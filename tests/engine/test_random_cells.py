@@ -12,7 +12,8 @@ import torch
 from rondeau import bias, cell, concat, input, largest, mask, mean, scan, state, tanh, time, total, weight
 from rondeau.engine.runtime import program
 from rondeau.ir import Cell
-from rondeau.ir.ops import OPS, spread
+from rondeau.ir.expressions import spread
+from rondeau.ir.ops import OPS
 from rondeau.ir.widths import Width
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -14,12 +14,12 @@ from typing import Any
 
 from rondeau.cells import ALL
 from rondeau.errors import CellError
-from rondeau.ir import Cell
+from rondeau.ir import from_json, to_json
 
-BODY: dict[str, Any] = json.loads(ALL["lstm"].to_json())
-LAGGED: dict[str, Any] = json.loads(ALL["lagged_rnn"].to_json())
-CLOCK: dict[str, Any] = json.loads(ALL["clockwork"].to_json())
-DROPOUT: dict[str, Any] = json.loads(ALL["dropout_lstm"].to_json())
+BODY: dict[str, Any] = json.loads(to_json(ALL["lstm"]))
+LAGGED: dict[str, Any] = json.loads(to_json(ALL["lagged_rnn"]))
+CLOCK: dict[str, Any] = json.loads(to_json(ALL["clockwork"]))
+DROPOUT: dict[str, Any] = json.loads(to_json(ALL["dropout_lstm"]))
 
 
 def edited(path: str, value: Any, body: dict[str, Any] = BODY) -> str:
@@ -281,14 +281,14 @@ DOCUMENTS = _documents()
 def verdict(text: str) -> str:
     """``refused``, ``same`` (what it says is what it is), or what went wrong."""
     try:
-        cell = Cell.from_json(text)
+        cell = from_json(text)
     except CellError as error:
         return "refused" if "\n" not in str(error) and len(str(error)) < 600 else f"a message of {len(str(error))} letters"
     except BaseException as error:
         return f"{type(error).__name__}: {error}"[:200]
-    written, given = json.loads(cell.to_json()), json.loads(text)
+    written, given = json.loads(to_json(cell)), json.loads(text)
     exact = json.dumps(written, sort_keys=True) == json.dumps(given, sort_keys=True)
-    return "same" if exact and Cell.from_json(cell.to_json()) == cell else "changed silently"
+    return "same" if exact and from_json(to_json(cell)) == cell else "changed silently"
 
 
 Tree = Any

@@ -14,14 +14,14 @@ import torch
 import rondeau as rd
 from rondeau import CellError, InputError
 from rondeau.cells import ALL
-from rondeau.ir import Cell, Expr
+from rondeau.ir import Cell, Expr, from_json, to_json
 from rondeau.ir.ops import OPS
 from rondeau.ir.rewrite import primitive
 
 sys.path.insert(0, str(Path(__file__).parent))
 from hostile import DOCUMENTS, changed, verdict
 
-TEXTS = [cell.to_json() for cell in ALL.values()]
+TEXTS = [to_json(cell) for cell in ALL.values()]
 
 
 def test_there_are_many() -> None:
@@ -36,12 +36,12 @@ def test_a_hostile_cell_is_refused_in_a_line(name: str) -> None:
 @pytest.mark.parametrize("given", [None, 1, b"{}", ["{}"], {}])
 def test_what_is_no_text_is_refused(given: object) -> None:
     with pytest.raises(CellError, match="read from text"):
-        Cell.from_json(given)  # type: ignore[arg-type]
+        from_json(given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_sound_cell_is_what_it_was(name: str) -> None:
-    assert verdict(ALL[name].to_json()) == "same" and Cell.from_json(ALL[name].to_json()) == ALL[name]
+    assert verdict(to_json(ALL[name])) == "same" and from_json(to_json(ALL[name])) == ALL[name]
 
 
 def test_changes_are_refused_or_are_what_they_say() -> None:
@@ -95,7 +95,7 @@ def test_a_step_too_large_for_a_kernel_runs_without_one(op: str) -> None:
         rd.scan(cell, {}, x, backend="compiled")
     y, _ = rd.scan(cell, {}, x)
     torch.testing.assert_close(y, torch.tanh(x))
-    assert Cell.from_json(cell.to_json()) == cell
+    assert from_json(to_json(cell)) == cell
 
 
 def test_an_equation_too_long_to_print_is_refused() -> None:

@@ -11,7 +11,7 @@ import torch
 
 import rondeau as rd
 from rondeau import CellError, InputError
-from rondeau.ir import Cell, latex
+from rondeau.ir import Cell, from_json, latex, to_json
 from rondeau.ir.expressions import node
 
 BACKENDS = ("reference", "compiled")
@@ -92,15 +92,15 @@ def test_comparisons_print() -> None:
     lines = latex(compared).splitlines()
     assert lines[1] == r"a_{t} &= \begin{cases} h_{t-1} & \left[x_{t} = 0\right] \\ x_{t} & \text{otherwise} \end{cases} \\"
     assert r"\left[h_{t-1} \ne 0\right] \lor \lnot \left[x_{t} < h_{t-1}\right]" in lines[3]
-    assert Cell.from_json(compared.to_json()) == compared
+    assert from_json(to_json(compared)) == compared
 
 
 def test_expressions_are_keys() -> None:
     h, x = compared.states[0].symbol, compared.input.symbol
     assert {h: 1, x: 2}[h] == 1 and h in {h} and x not in {h}
     assert (h == x) is (h == x) and (h == x).op == "eq" and (h != x).op == "ne"
-    assert compared == Cell.from_json(compared.to_json()) and compared != compared.renamed("other")
-    assert hash(compared) == hash(Cell.from_json(compared.to_json()))
+    assert compared == from_json(to_json(compared)) and compared != compared.renamed("other")
+    assert hash(compared) == hash(from_json(to_json(compared)))
 
 
 def test_cells_that_differ_in_one_equation_differ() -> None:
@@ -174,7 +174,7 @@ def test_a_transpose_by_hand() -> None:
 def test_transposes_print_and_are_stored() -> None:
     assert "back = W.a.T @ seen + W.b.T @ (h[t-1] * seen) + b" in str(tied)
     assert r"W_{a}^\top \mathrm{seen}_{t}" in latex(tied)
-    assert "dU.r += r * h" not in str(tied) and Cell.from_json(tied.to_json()) == tied
+    assert "dU.r += r * h" not in str(tied) and from_json(to_json(tied)) == tied
 
 
 def test_mechanisms_see_transposes() -> None:
@@ -200,7 +200,7 @@ def test_ranges_count_from_the_end_too(dtype: torch.dtype) -> None:
     agree(ranges, {"input": 2, "hidden": 6}, dtype)
     y, _ = rd.step(ranges, {}, torch.zeros(1, 1), torch.tensor([[1.0, 2.0, 4.0, 8.0]]), backend="compiled")
     assert y.tolist() == [[8 + 2 + 6, 1 + 2 + 6, 2 + 2 + 6, 4 + 2 + 6]]
-    assert "h[t-1][hidden - 1:hidden]" in str(ranges) and Cell.from_json(ranges.to_json()) == ranges
+    assert "h[t-1][hidden - 1:hidden]" in str(ranges) and from_json(to_json(ranges)) == ranges
 
 
 @rd.cell
@@ -426,7 +426,7 @@ def test_a_state_may_be_called_time() -> None:
 
 
 def test_a_name_of_an_internal_op_is_no_op() -> None:
-    from rondeau.ir.ops import build
+    from rondeau.ir.expressions import build
 
     h = node("state", (), ("h",), rd.ir.Width.of("hidden"))
     for name in ("products", "cotangent", "state", "no such"):
@@ -454,7 +454,7 @@ EYE = [[1.0, 0.0], [0.0, 1.0]]
 )
 def test_a_parameter_starts_with_an_array(init: Any) -> None:
     cell = started(init)
-    assert cell == started(EYE) and Cell.from_json(cell.to_json()) == cell and "values" in rd.ir.table(cell, hidden=2)
+    assert cell == started(EYE) and from_json(to_json(cell)) == cell and "values" in rd.ir.table(cell, hidden=2)
     for dtype in (torch.float32, torch.float64, torch.float16):
         assert torch.equal(rd.nn.Recurrent(cell, 2, 2, dtype=dtype).U.detach(), torch.eye(2, dtype=dtype))
     with pytest.raises(InputError, match=r"U has the shape \(3, 3\), but is to start with values of the shape \(2, 2\)"):
@@ -475,7 +475,7 @@ def test_a_number_and_gates_may_start_a_parameter() -> None:
 
     layer = rd.nn.Recurrent(gated, 2, 2)
     assert layer.U.tolist() == [[0, 0], [0, 0], [1, 0], [0, 1]] and layer.c.tolist() == [0, 1, 2, 3]
-    assert layer.d.tolist() == [0.5, 0.5] and Cell.from_json(gated.to_json()) == gated
+    assert layer.d.tolist() == [0.5, 0.5] and from_json(to_json(gated)) == gated
 
 
 @pytest.mark.parametrize(
@@ -495,3 +495,12 @@ def test_a_number_and_gates_may_start_a_parameter() -> None:
 def test_what_cannot_start_a_parameter_is_explained(init: Any, message: str) -> None:
     with pytest.raises(CellError, match=message):
         started(init)
+
+
+def test_the_names_that_messages_offer_are_the_functions_there_are() -> None:
+    """A message says what may be written instead; its names stand below the module that defines the functions."""
+    from rondeau.ir import functions
+    from rondeau.ir.refusals import FUNCTIONS
+
+    own = {name for name, value in vars(functions).items() if callable(value) and value.__module__ == functions.__name__}
+    assert {name for name in own if not name.startswith("_")} == set(FUNCTIONS) and set(FUNCTIONS) < set(rd.ir.__all__)

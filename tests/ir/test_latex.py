@@ -49,7 +49,7 @@ def every_function() -> Cell:
     def functions(x=rd.input("hidden"), h=rd.state()):
         h = h + x
         for name in cells.simple.ACTIVATIONS:
-            h = rd.ir.ops.apply(name, h) - rd.ir.ops.apply(name, x * h)
+            h = rd.ir.expressions.apply(name, h) - rd.ir.expressions.apply(name, x * h)
         return h
 
     return functions

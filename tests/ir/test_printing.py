@@ -16,12 +16,11 @@ from rondeau.cells import ALL
 from rondeau.engine.backends.reference import evaluate
 from rondeau.ir import Cell, Width, bibtex, latex, table, text
 from rondeau.ir.declarations import Parameter
-from rondeau.ir.expressions import constant, node
+from rondeau.ir.expressions import apply, constant, node
 from rondeau.ir.initial import zeros
 from rondeau.ir.latex import symbol
-from rondeau.ir.ops import apply
 from rondeau.ir.rewrite import primitive
-from rondeau.ir.text import spell
+from rondeau.ir.spelling import spell
 
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 2}
 COMPOSED = [

@@ -27,7 +27,7 @@ from rondeau import (
     where,
 )  # fmt: skip
 from rondeau.cells import ALL
-from rondeau.ir import Cell
+from rondeau.ir import from_json, to_json
 
 
 @cell(source="a test")
@@ -162,7 +162,7 @@ def test_equal_equations_are_equal_cells() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_a_cell_survives_json_pickle_and_copying(name: str) -> None:
     original = ALL[name]
-    assert Cell.from_json(original.to_json()) == original
+    assert from_json(to_json(original)) == original
     assert pickle.loads(pickle.dumps(original)) == original
     assert copy.deepcopy(original) == original
 
@@ -172,7 +172,7 @@ def test_a_cell_survives_json_pickle_and_copying(name: str) -> None:
 )
 def test_what_is_no_cell_is_refused(text: str) -> None:
     with pytest.raises(CellError):
-        Cell.from_json(text)
+        from_json(text)
 
 
 def test_a_bias_of_the_wrong_gate_is_refused() -> None:

@@ -11,8 +11,8 @@ from rondeau import CellError, InputError
 from rondeau.cells import ALL, lstm
 from rondeau.engine.backends.reference import evaluate
 from rondeau.ir import Width, latex, table
-from rondeau.ir.expressions import constant, node
-from rondeau.ir.ops import LEAVES, OPS, apply
+from rondeau.ir.expressions import apply, constant, node
+from rondeau.ir.ops import LEAVES, OPS
 from rondeau.ir.rewrite import primitive
 
 

@@ -16,7 +16,7 @@ from rondeau.engine.compile.levels import Levels
 from rondeau.engine.scan import scan
 from rondeau.errors import RunError
 from rondeau.ir.cell import Cell
-from rondeau.ir.expressions import postorder
+from rondeau.ir.nodes import postorder
 from rondeau.ir.rewrite import primitive
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}

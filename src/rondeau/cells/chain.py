@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rondeau.ir import Cell, Expr, Parameter, State, Width, filled, glorot, verify
-from rondeau.ir.cell import Equation
-from rondeau.ir.expressions import constant, node
-from rondeau.ir.ops import apply
+from rondeau.ir.expressions import apply, constant, node
 from rondeau.ir.rewrite import rewrite
+from rondeau.ir.step import Equation
 
 
 def chain(layers: Sequence[tuple[Cell, Mapping[str, int]]], outputs: int | None = None) -> Cell:

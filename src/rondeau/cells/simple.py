@@ -8,7 +8,8 @@ from functools import partial
 from rondeau.cells import sources
 from rondeau.errors import InputError
 from rondeau.ir import Cell, Expr, bias, cell, input, orthogonal, state, uniform, vector, weight
-from rondeau.ir.ops import OPS, apply
+from rondeau.ir.expressions import apply
+from rondeau.ir.ops import OPS
 
 Activation = Callable[[Expr], Expr]
 ACTIVATIONS = tuple(name for name, row in OPS.items() if row.arity == 1 and row.kind == "pointwise")

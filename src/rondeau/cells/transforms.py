@@ -28,10 +28,10 @@ from rondeau.ir import (
     uniform,
     verify,
 )
-from rondeau.ir.cell import Equation
-from rondeau.ir.expressions import node
-from rondeau.ir.ops import LEAVES, apply, is_product
+from rondeau.ir.expressions import apply, is_product, node
+from rondeau.ir.ops import LEAVES
 from rondeau.ir.rewrite import rewrite
+from rondeau.ir.step import Equation
 
 
 def zoneout(cell: Cell, rate: float) -> Cell:

@@ -1,11 +1,10 @@
 """Cells as values: expressions, the op table, tracing, verification and printing. Knows neither torch nor numpy."""
 
-from rondeau.ir.cell import Cell, Equation
+from rondeau.ir.arguments import bias, context, input, mask, past, state, time, vector, weight
+from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input, Parameter, State
 from rondeau.ir.expressions import Expr
-from rondeau.ir.initial import Initial, filled, glorot, hidden_uniform, identity, normal, orthogonal, uniform, zeros
-from rondeau.ir.latex import latex
-from rondeau.ir.ops import (
+from rondeau.ir.functions import (
     clamp,
     concat,
     cos,
@@ -35,9 +34,13 @@ from rondeau.ir.ops import (
     total,
     where,
 )
+from rondeau.ir.initial import Initial, filled, glorot, hidden_uniform, identity, normal, orthogonal, uniform, zeros
+from rondeau.ir.latex import latex
+from rondeau.ir.serialise import from_json, to_json
 from rondeau.ir.source import Source
+from rondeau.ir.step import Equation
 from rondeau.ir.table import bibtex, count, table, text
-from rondeau.ir.tracing import bias, cell, context, input, mask, past, state, time, vector, weight
+from rondeau.ir.tracing import cell
 from rondeau.ir.verify import verify
 from rondeau.ir.widths import Width
 
@@ -64,6 +67,7 @@ __all__ = [
     "exp",
     "filled",
     "floor",
+    "from_json",
     "gelu",
     "glorot",
     "hard_sigmoid",
@@ -96,6 +100,7 @@ __all__ = [
     "tanh",
     "text",
     "time",
+    "to_json",
     "total",
     "uniform",
     "vector",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rondeau.ir.cell import Cell
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 from rondeau.ir.rewrite import primitive
 
 

@@ -8,24 +8,14 @@ from dataclasses import dataclass, replace
 
 from rondeau.errors import CellError, InputError
 from rondeau.ir.declarations import Input, Parameter, State
-from rondeau.ir.expressions import Expr, same
+from rondeau.ir.expressions import Expr
+from rondeau.ir.latex import latex
+from rondeau.ir.nodes import same
 from rondeau.ir.source import Source
+from rondeau.ir.step import Equation
+from rondeau.ir.text import equations
 
 NO_SOURCE = Source()
-
-
-@dataclass(frozen=True, eq=False)
-class Equation:
-    """A named line of a cell."""
-
-    name: str
-    expr: Expr
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Equation) and self.name == other.name and self.expr is other.expr
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.expr))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,32 +111,11 @@ class Cell:
         """The same cell under another name."""
         return replace(self, name=name)
 
-    def to_json(self) -> str:
-        """The cell as JSON text, which `Cell.from_json` reads back to an equal cell."""
-        from rondeau.ir.serialise import to_json
-
-        return to_json(self)
-
-    @staticmethod
-    def from_json(text: str) -> Cell:
-        """The cell that `Cell.to_json` wrote.
-
-        Raises:
-            CellError: the text is not a cell.
-        """
-        from rondeau.ir.serialise import from_json
-
-        return from_json(text)
-
     def __str__(self) -> str:
-        from rondeau.ir.text import equations
-
         return equations(self)
 
     def _repr_latex_(self) -> str:
         """The equations as a notebook shows them."""
-        from rondeau.ir.latex import latex
-
         return f"$$\n{latex(self)}\n$$"
 
     def _repr_html_(self) -> str:

@@ -9,7 +9,8 @@ from math import prod
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Parameter
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 from rondeau.ir.widths import Width
 
 MOST_FEATURES = 1 << 24

@@ -5,11 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import State
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 from rondeau.ir.ops import OPS
-from rondeau.ir.text import ATOM, needed
+from rondeau.ir.spelling import ATOM, needed
+from rondeau.ir.step import Step
 from rondeau.ir.widths import Width
 
 GREEK = frozenset({
@@ -19,7 +20,7 @@ GREEK = frozenset({
 OWN_BRACKETS = frozenset({"div", "where", "lt", "le", "eq", "ne"})
 
 
-def latex(cell: Cell) -> str:
+def latex(cell: Step) -> str:
     """The cell's equations as an ``aligned`` environment, for use in display mathematics.
 
     What changes from step to step has the subscript ``t``.
@@ -45,7 +46,7 @@ def latex(cell: Cell) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
 
-def _names(cell: Cell) -> dict[Expr, str]:
+def _names(cell: Step) -> dict[Expr, str]:
     """The symbols of equations, states and inputs."""
     auxiliary = {state.name for state in cell.states if state.role != "state"}
     moving = _moving(cell)
@@ -57,10 +58,10 @@ def _names(cell: Cell) -> dict[Expr, str]:
     return names | {item.symbol: symbol(item.name, "t" if item.per == "step" else "") for item in cell.inputs}
 
 
-def _moving(cell: Cell) -> set[Expr]:
+def _moving(cell: Step) -> set[Expr]:
     """What changes from step to step."""
     found = {item.symbol for item in cell.inputs if item.per == "step"} | {state.symbol for state in cell.states}
-    for expr in postorder([*cell.roots, *(equation.expr for equation in cell.equations)]):
+    for expr in postorder([cell.output, *cell.next, *(equation.expr for equation in cell.equations)]):
         if any(arg in found for arg in expr.args):
             found.add(expr)
     return found

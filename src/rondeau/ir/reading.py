@@ -32,7 +32,7 @@ def parsed(text: object) -> Any:
         return json.loads(text, object_pairs_hook=_once, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError, MemoryError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error).partition("\n")[0]
-        raise CellError(f"this text is not a cell in JSON ({reason}); write one with cell.to_json()") from None
+        raise CellError(f"this text is not a cell in JSON ({reason}); write one with rondeau.ir.to_json(cell)") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -58,7 +58,8 @@ def _finite(text: str) -> float:
 def damaged(what: str, got: object, wanted: str) -> NoReturn:
     """Refuses a part of a document."""
     raise CellError(
-        f"this JSON of a cell is damaged: {what} is {reprlib.repr(got)}, not {wanted}; write it again with cell.to_json()"
+        f"this JSON of a cell is damaged: {what} is {reprlib.repr(got)}, not {wanted}; write it again with "
+        "rondeau.ir.to_json(cell)"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from rondeau.errors import CellError
@@ -52,6 +52,14 @@ RENAMED = {
     "chunk": "rd.split(v, n)",
     "square": "v * v",
 }
+
+
+FUNCTIONS = (
+    "clamp", "concat", "cos", "equal", "erf", "exp", "floor", "gelu", "hard_sigmoid", "hard_tanh", "largest", "log",
+    "maximum", "mean", "minimum", "normalise", "relu", "sigmoid", "silu", "sin", "softmax", "softplus", "softsign",
+    "split", "sqrt", "tanh", "total", "where",
+)  # fmt: skip
+"""The names of the functions that a cell may use."""
 
 
 class NoAttribute(CellError, AttributeError):
@@ -145,14 +153,9 @@ class Refusals:
         self._foreign("numpy", str(function.__name__))
 
     @classmethod
-    def _vocabulary(cls) -> Collection[str]:
-        """The names of the language's functions."""
-        return ()
-
-    @classmethod
     def _foreign(cls, library: str, name: str) -> NoReturn:
-        known = name in cls._vocabulary()
-        own = RENAMED.get(name) or (f"rd.{name}(v)" if known else f"one of {', '.join(sorted(cls._vocabulary()))}")
+        known = name in FUNCTIONS
+        own = RENAMED.get(name) or (f"rd.{name}(v)" if known else f"one of {', '.join(FUNCTIONS)}")
         raise CellError(
             f"{library}.{name} computes with numbers, and a value of an equation is not known while the cell is written; write "
             f"a function of rondeau, {own}"

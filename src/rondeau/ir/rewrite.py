@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from rondeau.ir.expressions import Expr, node, postorder, same
+from rondeau.ir.expressions import Expr, node
+from rondeau.ir.nodes import postorder, same
 from rondeau.ir.ops import OPS
 
 Rule = Callable[[Expr], "Expr | None"]

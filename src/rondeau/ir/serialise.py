@@ -11,13 +11,14 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from rondeau.errors import CellError
-from rondeau.ir.cell import Cell, Equation
+from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input, Parameter, State
-from rondeau.ir.expressions import Expr, constant, node, postorder
+from rondeau.ir.expressions import Expr, build, constant, node
 from rondeau.ir.initial import MOST_VALUES, Initial
-from rondeau.ir.ops import build
+from rondeau.ir.nodes import postorder
 from rondeau.ir.reading import MOST_TEXT, damaged, fields, index, items, name, number, parsed, row, string, width
 from rondeau.ir.source import Source
+from rondeau.ir.step import Equation
 from rondeau.ir.verify import MOST_DECLARED, MOST_GATES, MOST_NODES, verify
 from rondeau.ir.widths import ONE, Width
 
@@ -48,7 +49,7 @@ def from_json(text: str) -> Cell:
     body = parsed(text)
     version = body.get("format") if isinstance(body, dict) else None
     if version is None:
-        raise CellError("this text is not a cell in JSON; write one with cell.to_json()")
+        raise CellError("this text is not a cell in JSON; write one with rondeau.ir.to_json(cell)")
     if version is not True and version != FORMAT:
         raise CellError(f"this cell has the format {str(version)[:20]}, but this version reads format {FORMAT}; update rondeau")
     cell = verify(_cell(fields(body, "the cell", NAMES)))

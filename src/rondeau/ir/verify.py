@@ -8,8 +8,9 @@ import re
 from rondeau.errors import CellError
 from rondeau.ir.cell import Cell, duplicates
 from rondeau.ir.declarations import Input, Parameter, State
-from rondeau.ir.expressions import LARGEST, Expr, postorder
+from rondeau.ir.expressions import LARGEST, Expr
 from rondeau.ir.initial import MOST_VALUES
+from rondeau.ir.nodes import postorder
 from rondeau.ir.ops import LEAVES, OPS
 from rondeau.ir.widths import Width
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from rondeau.cells import get
 from rondeau.data import Text, Tokenizer, hold_out, load_text, tokenizer
 from rondeau.errors import DataError, InputError, RunError, RunWarning
-from rondeau.ir import Cell
+from rondeau.ir import Cell, from_json, to_json
 from rondeau.models import LanguageModel, parameter_count
 from rondeau.train import record, state
 from rondeau.train.callbacks import Callback, Checkpoints, EarlyStopping, OnRow
@@ -161,7 +161,7 @@ def start(
     facts = Facts(torch=torch.__version__, threads=torch.get_num_threads(), corpus=_fingerprint(train, held))
     run = Run(model, words, settings, chosen, training, None, train, held, facts)
     if folder is not None:
-        texts = {"config.toml": settings.to_toml(), "cell.json": chosen.to_json(), "tokenizer.json": words.to_json()}
+        texts = {"config.toml": settings.to_toml(), "cell.json": to_json(chosen), "tokenizer.json": words.to_json()}
         weights, rest = state.kept(training)
         run.folder = RunFolder.create(folder, texts, {"model": weights, "state": rest}, facts, overwrite)
         training.record = Record(run.folder.path / record.NAME)
@@ -251,7 +251,7 @@ def _loaded(place: RunFolder, found: Checkpoint) -> Run:
     facts, where = found.manifest.facts, str(place.path / "config.toml")
     values = Settings.toml(found.texts["config.toml"], where) | dict(facts.settings)
     settings = Settings.of({name: value for name, value in values.items() if value is not None}).checked()
-    chosen, words = Cell.from_json(found.texts["cell.json"]), Tokenizer.from_json(found.texts["tokenizer.json"])
+    chosen, words = from_json(found.texts["cell.json"]), Tokenizer.from_json(found.texts["tokenizer.json"])
     _fits(found.parts["model"], settings, chosen, words)
     model = _model(settings, chosen, words)
     tensors = found.tensors("model")

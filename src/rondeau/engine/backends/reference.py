@@ -11,7 +11,8 @@ from rondeau.engine.eager.evaluation import evaluate, leaf
 from rondeau.engine.eager.padding import alive, reversed_within
 from rondeau.engine.inputs.scan_inputs import Result, ScanInputs, States
 from rondeau.ir.analysis import depends_on
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 from rondeau.ir.rewrite import primitive
 
 

@@ -13,8 +13,9 @@ from functools import cached_property
 from rondeau.engine.compile.levels import Level, Levels
 from rondeau.engine.compile.linear import Term, terms
 from rondeau.ir.cell import Cell
-from rondeau.ir.expressions import Expr, constant, node, postorder, same
-from rondeau.ir.ops import OPS, apply, spread
+from rondeau.ir.expressions import Expr, apply, constant, node, spread
+from rondeau.ir.nodes import postorder, same
+from rondeau.ir.ops import OPS
 from rondeau.ir.rewrite import primitive, rewrite
 from rondeau.ir.widths import Width
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from rondeau.engine.compile.canonicalise import Step, regroup
 from rondeau.engine.compile.levels import Level
 from rondeau.engine.compile.split_sums import split_sums
-from rondeau.ir.expressions import Expr, constant, node, postorder
-from rondeau.ir.ops import OPS, concat, features, maximum, minimum, spread, total
+from rondeau.ir.expressions import Expr, constant, features, node, spread
+from rondeau.ir.functions import concat, maximum, minimum, total
+from rondeau.ir.nodes import postorder
+from rondeau.ir.ops import OPS
 from rondeau.ir.widths import Width
 
 EXPENSIVE = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos", "erf", "sqrt", "div", "products"})

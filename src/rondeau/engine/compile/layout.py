@@ -10,8 +10,8 @@ from rondeau.engine.compile.canonicalise import Step
 from rondeau.engine.compile.differentiate import Reverse, cotangent
 from rondeau.engine.compile.linear import Term, linear
 from rondeau.engine.compile.plan import MatrixBlock, Place, Store, Work
-from rondeau.ir.expressions import Expr, constant, postorder, same
-from rondeau.ir.ops import spread
+from rondeau.ir.expressions import Expr, constant, spread
+from rondeau.ir.nodes import postorder, same
 
 KernelName = Literal["infer", "train", "backward"]
 """A kernel runs forward, forward and keeps what the reverse step reads, or backward."""

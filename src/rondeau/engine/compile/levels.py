@@ -13,7 +13,8 @@ from typing import Literal
 from rondeau.engine.compile.linear import linear
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 
 Level = Literal["constant", "sequence", "step", "state"]
 LEVELS: tuple[Level, ...] = ("constant", "sequence", "step", "state")

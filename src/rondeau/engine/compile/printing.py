@@ -11,8 +11,9 @@ from rondeau.engine.compile.canonicalise import Step
 from rondeau.engine.compile.differentiate import Reverse
 from rondeau.engine.compile.plan import Block, Plan
 from rondeau.errors import InputError
-from rondeau.ir.expressions import Expr, postorder
-from rondeau.ir.text import spell
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
+from rondeau.ir.spelling import spell
 
 
 def gradient_text(step: Step, reverse: Reverse) -> str:

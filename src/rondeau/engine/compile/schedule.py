@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rondeau.engine.compile.plan import Block, Group, Load, MatrixBlock, Place, Plan, Store, Term, Work
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 
 CHEAP = frozenset(
     {"add", "sub", "mul", "neg", "minimum", "maximum", "where", "lt", "le", "eq", "ne", "abs", "relu", "floor", "spread"}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rondeau.ir.expressions import Expr, constant, node, postorder, same
-from rondeau.ir.ops import total
+from rondeau.ir.expressions import Expr, constant, node
+from rondeau.ir.functions import total
+from rondeau.ir.nodes import postorder, same
 
 
 def split_sums(roots: Iterable[Expr], width: Callable[[Expr], int]) -> dict[Expr, Expr]:

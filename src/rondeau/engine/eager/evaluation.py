@@ -12,7 +12,8 @@ from torch import Tensor
 
 from rondeau.engine.eager.padding import reversed_within
 from rondeau.engine.inputs.scan_inputs import ScanInputs
-from rondeau.ir.expressions import Expr, postorder
+from rondeau.ir.expressions import Expr
+from rondeau.ir.nodes import postorder
 from rondeau.ir.ops import OPS
 
 
