@@ -30,6 +30,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from rondeau import nn
 from rondeau.engine import BACKENDS
+from rondeau.engine.backends.registry import named
 from rondeau.nn import dropin
 
 SCAN: Any = sys.modules["rondeau.engine.scan"]  # its name in the package is the function's
@@ -150,10 +151,10 @@ def on(backend: str) -> Iterator[Counter[str]]:
     """Counts the backends that run; any but ``auto`` is preferred where it can run, for single steps too."""
     ran, choose, transforming = Counter[str](), SCAN.choose, dropin.transforming
 
-    def chosen(inputs: Any, name: str = "auto") -> Any:
-        wanted = next((item for item in BACKENDS if item.name == backend), None)
-        found = wanted if wanted is not None and wanted.refusal(inputs) is None else choose(inputs, name)
-        ran[found.name] += 1
+    def chosen(inputs: Any, name: Any = "auto", **options: bool) -> Any:
+        wanted = backend != "auto" and BACKENDS[named(backend)].refusal(inputs) is None
+        found = backend if wanted else choose(inputs, name, **options)
+        ran[found] += 1
         return found
 
     SCAN.choose = chosen
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="trials of each class")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--kinds", nargs="*", default=KINDS, choices=KINDS)
-    parser.add_argument("--backend", default="auto", choices=["auto", *(item.name for item in BACKENDS)])
+    parser.add_argument("--backend", default="auto", choices=["auto", *BACKENDS])
     options = parser.parse_args()
     here = Path(__file__).resolve().parent
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=here).stdout.strip()

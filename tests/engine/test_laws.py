@@ -68,7 +68,7 @@ class Case:
 
 def backends(case: Case, **options) -> list[str]:
     inputs = check_inputs(case.cell, case.params, case.x, case.state, context=case.context, masks=case.masks, **options)
-    able = [b.name for b in BACKENDS if b.refusal(inputs) is None]
+    able = [name for name, backend in BACKENDS.items() if backend.refusal(inputs) is None]
     assert "reference" in able
     return able
 

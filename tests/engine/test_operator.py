@@ -38,7 +38,9 @@ def test_opcheck(name: str, options: dict[str, object]) -> None:
     )
     for value in (tensors[0], *tensors[1], *tensors[2], *extras):
         value.requires_grad_()
-    case = operator._written(item, tuple(c.name for c in item.contexts), (), None, bool(options.get("reverse")))
+    case = operator._written(
+        item, tuple(c.name for c in item.contexts), *operator.Options(reverse=bool(options.get("reverse")))
+    )
     opcheck(torch.ops.rondeau.scan.default, (case, *tensors[:3], extras or None, options.get("lengths"), True))
 
 

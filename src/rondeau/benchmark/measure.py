@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from rondeau.benchmark.processor import processor
+from rondeau.engine import BackendChoice, scan
 from rondeau.engine.compile.levels import Levels
-from rondeau.engine.scan import scan
 from rondeau.errors import RunError
 from rondeau.ir.cell import Cell
 from rondeau.ir.nodes import postorder
@@ -82,7 +82,7 @@ class Work:
     extras: Mapping[str, Tensor]
     gradient: Tensor  # (batch, time, output)
 
-    def on(self, backend: str) -> Competitor:
+    def on(self, backend: BackendChoice) -> Competitor:
         """This work on a backend of `rondeau.scan`."""
         return Competitor(backend, lambda: self._train(backend), lambda: self._infer(backend))
 
@@ -100,13 +100,13 @@ class Work:
             given[item.role][item.name] = self.extras[item.name]
         return {"context": given["context"] or None, "masks": given["mask"] or None}
 
-    def _scan(self, backend: str) -> Tensor:
+    def _scan(self, backend: BackendChoice) -> Tensor:
         return scan(self.cell, self.params, self.x, backend=backend, **self.options())[0]
 
-    def _train(self, backend: str) -> dict[str, Tensor]:
+    def _train(self, backend: BackendChoice) -> dict[str, Tensor]:
         return gradients(self._scan(backend), {"x": self.x, **self.params}, self.gradient)
 
-    def _infer(self, backend: str) -> Tensor:
+    def _infer(self, backend: BackendChoice) -> Tensor:
         with torch.no_grad():
             return self._scan(backend)
 

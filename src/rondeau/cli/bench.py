@@ -45,6 +45,7 @@ def command(
 
     from rondeau.benchmark.measure import assert_equal, interleave, operations, work
     from rondeau.cells import lstm
+    from rondeau.engine.backends.registry import named
     from rondeau.errors import InputError
     from rondeau.nn import Recurrent
 
@@ -62,7 +63,7 @@ def command(
     layer = Recurrent(found, extent.input, extent.hidden, dtype=getattr(torch, dtype), **others)
     task = work(found, layer.params, extent)
     names = _competing(task, against)
-    backends = [name for name in names if name != YARDSTICK]
+    backends = [named(name) for name in names if name != YARDSTICK]
     _write(json, [])  # before the time is spent
     assert_equal([task.first().on(name) for name in backends])
     runs = [*(task.on(name) for name in backends), *([_yardstick(task)] if YARDSTICK in names else [])]
@@ -100,7 +101,7 @@ def _competing(task: Work, against: list[str] | None) -> list[str]:
     from rondeau.engine import BACKENDS, explain
     from rondeau.errors import InputError
 
-    names = [backend.name for backend in BACKENDS]
+    names: list[str] = list(BACKENDS)
     refusals = explain(task.cell, task.x, task.params, **task.options()).refusals
     unknown = [name for name in against or () if name not in (*names, YARDSTICK)]
     if unknown:

@@ -1,7 +1,9 @@
 """Running a cell: `scan`, `step`, and the backends behind them."""
 
+from rondeau.engine.backends.backend import Backend, BackendChoice, BackendName
+from rondeau.engine.backends.registry import BACKENDS
 from rondeau.engine.explain import Explanation, explain
-from rondeau.engine.scan import BACKENDS, scan, step
+from rondeau.engine.scan import scan, step
 from rondeau.engine.stepper import Stepper
 
-__all__ = ["BACKENDS", "Explanation", "Stepper", "explain", "scan", "step"]
+__all__ = ["BACKENDS", "Backend", "BackendChoice", "BackendName", "Explanation", "Stepper", "explain", "scan", "step"]

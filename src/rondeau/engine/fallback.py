@@ -6,14 +6,17 @@ import warnings
 
 import torch
 
+from rondeau.engine.backends.backend import BackendChoice, BackendName
 from rondeau.engine.inputs.scan_inputs import ScanInputs
 from rondeau.errors import FallbackWarning
 
 _told: set[tuple[str, str, torch.dtype]] = set()
 
 
-def tell(inputs: ScanInputs) -> None:
+def warn_once(inputs: ScanInputs, asked: BackendChoice, chosen: BackendName) -> None:
     """Warns of the first run of a cell on a device and in a type for which there is no kernel, if it has any steps."""
+    if asked != "auto" or chosen != "reference":
+        return
     device, dtype = inputs.x.device.type, inputs.x.dtype
     kind = (inputs.cell.name, device, dtype)
     ours = device == "cpu" and dtype in (torch.float32, torch.float64)
@@ -25,6 +28,3 @@ def tell(inputs: ScanInputs) -> None:
         "and float64 on the CPU; silence this with warnings.simplefilter('ignore', rondeau.FallbackWarning)"
     )
     warnings.warn(note, FallbackWarning, stacklevel=2)
-
-
-__all__ = ["tell"]

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rondeau.engine import fallback
-from rondeau.engine.backends import compiled, reference
-from rondeau.engine.backends import torch_kernels as fused
+from rondeau.engine.backends.backend import Backend, BackendChoice
+from rondeau.engine.backends.registry import BACKENDS, choose, runs_compiled
 from rondeau.engine.eager.autograd import gradients_of, with_autograd
+from rondeau.engine.fallback import warn_once
 from rondeau.engine.inputs.check import check_inputs
 from rondeau.engine.inputs.scan_inputs import Extras, Result, ScanInputs, States
 from rondeau.engine.runtime.buffers import Frame
@@ -32,14 +33,21 @@ INPUTS = "str case, Tensor x, Tensor[] state, Tensor[] params, Tensor[]? extras,
 """Extras are None where there are none, for AOTInductor loses an empty list."""
 
 
+class Options(NamedTuple):
+    """What `rondeau.engine.scan` is given besides tensors."""
+
+    trace: tuple[str, ...] = ()
+    clip: float | None = None
+    reverse: bool = False
+    backend: BackendChoice = "auto"
+
+
 class Case(NamedTuple):
-    """What a run is but for its tensors."""
+    """What a run is but for its tensors; ``extras`` names those of its contexts and masks that are given."""
 
     cell: Cell
     extras: tuple[str, ...]
-    trace: tuple[str, ...]
-    clip: float | None
-    reverse: bool
+    options: Options
 
 
 def recording(x: Tensor) -> bool:
@@ -57,25 +65,24 @@ def run(
     cell: Cell,
     params: Extras,
     x: Tensor,
-    state: States | None,
+    state: States | Tensor | None,
     lengths: Tensor | Sequence[int] | None,
     extras: Extras,
-    options: tuple[float | None, tuple[str, ...], bool],
-) -> tuple[Tensor, States, dict[str, Tensor]]:
-    """As `rondeau.engine.backends.reference.run`, through the operator. ``options`` are clip, trace and reverse."""
+    options: Options,
+) -> Result:
+    """As a backend's ``run``, through the operator; ``extras`` are contexts and masks by name."""
     _check_target(cell)
-    clip, trace, reverse = options
     names = [item.name for item in cell.inputs[1:] if item.name in extras]
-    case = _written(cell, tuple(names), trace, clip, reverse)
     weights = [params[item.name] for item in cell.parameters]
     more = [extras[name] for name in names]
-    given = list(state) if state is not None else _zeros(cell, weights, x, more)
+    given = _zeros(cell, weights, x, more) if state is None else [state] if isinstance(state, Tensor) else list(state)
     differentiable = torch.is_grad_enabled() or torch.jit.is_tracing()  # a trace is made once, for both
     keep = differentiable and any(t.requires_grad for t in (x, *given, *weights, *more))
     counts = lengths if lengths is None or isinstance(lengths, Tensor) else torch.tensor(list(lengths))
+    case = _written(cell, tuple(names), *options)
     outputs = torch.ops.rondeau.scan(case, x, given, weights, more or None, counts, keep)
     n = len(given)
-    return outputs[0], tuple(outputs[1 : 1 + n]), dict(zip(trace, outputs[1 + n :]))
+    return outputs[0], tuple(outputs[1 : 1 + n]), dict(zip(options.trace, outputs[1 + n :]))
 
 
 def _check_target(cell: Cell) -> None:
@@ -109,8 +116,17 @@ def _for_onnx() -> bool:
 
 
 @_constant
-def _written(cell: Cell, extras: tuple[str, ...], trace: tuple[str, ...], clip: float | None, reverse: bool) -> str:
-    return json.dumps({"cell": to_json(cell), "extras": extras, "trace": trace, "clip": clip, "reverse": reverse})
+def _written(
+    cell: Cell,
+    extras: tuple[str, ...],
+    trace: tuple[str, ...],
+    clip: float | None,
+    reverse: bool,
+    backend: BackendChoice,
+) -> str:
+    """A case as JSON; constants alone, for which torch.compile can call it."""
+    options = {"trace": trace, "clip": clip, "reverse": reverse, "backend": backend}
+    return json.dumps({"cell": to_json(cell), "extras": extras, **options})
 
 
 @_constant
@@ -128,54 +144,37 @@ def _widths(cell: Cell, input: int, weights: tuple[tuple[int, ...], ...], extras
 @lru_cache(maxsize=256)
 def _read(case: str) -> Case:
     found = json.loads(case)
-    return Case(from_json(found["cell"]), tuple(found["extras"]), tuple(found["trace"]), found["clip"], bool(found["reverse"]))
+    options = Options(tuple(found["trace"]), found["clip"], bool(found["reverse"]), found["backend"])
+    return Case(from_json(found["cell"]), tuple(found["extras"]), options)
 
 
 def _inputs(
     case: str, x: Tensor, state: list[Tensor], params: list[Tensor], extras: list[Tensor] | None, lengths: Tensor | None
 ) -> ScanInputs:
-    cell, names, trace, clip, reverse = _read(case)
+    """The checked arguments of an operator."""
+    cell, names, options = _read(case)
     given = dict(zip(names, extras or []))
     masks = {item.name: given[item.name] for item in cell.masks if item.name in given}
     context = {name: value for name, value in given.items() if name not in masks}
     weights = {item.name: value for item, value in zip(cell.parameters, params)}
     return check_inputs(
-        cell,
-        weights,
-        x,
-        tuple(state),
-        lengths=lengths,
-        reverse=reverse,
-        context=context,
-        masks=masks,
-        clip=clip,
-        trace=trace,
-    )
-
-
-def _compiles(inputs: ScanInputs) -> bool:
-    """Whether kernels can do this run; also answers for fake tensors, whose batch may be a symbol."""
-    return inputs.x.device.type == "cpu" and compiled.refusal(inputs) is None
-
-
-def _plain(inputs: ScanInputs) -> Result:
-    """A run without kernels of ours."""
-    if fused.refusal(inputs) is None:
-        return fused.run(inputs)
-    fallback.tell(inputs)
-    return reference.run(inputs)
+        cell, weights, x, tuple(state), lengths=lengths, context=context, masks=masks,
+        clip=options.clip, reverse=options.reverse, trace=options.trace,
+    )  # fmt: skip
 
 
 @torch.library.custom_op("rondeau::scan", mutates_args=(), schema=f"({INPUTS}, bool keep) -> Tensor[]")
 def _scan(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
-    inputs = _inputs(case, x, state, params, extras, lengths)
-    memory = x.new_empty(_saved_size(inputs, keep))
-    if _compiles(inputs):
+    inputs, asked = _inputs(case, x, state, params, extras, lengths), _read(case).options.backend
+    chosen = choose(inputs, asked, differentiable=keep)
+    memory = x.new_empty(_saved_size(inputs) if keep and chosen == "compiled" else 0)
+    if chosen == "compiled":
         outputs, _ = program_of(inputs).forward(inputs, memory if keep else None, keep)
         if keep:
-            _saved_frame(inputs).clear(memory)  # an operator's results are the same each time, in every number
+            _saved_frame(inputs).clear(memory)  # an operator's results are the same each time, in every element
     else:
-        y, last, traces = _plain(inputs)
+        warn_once(inputs, asked, chosen)
+        y, last, traces = BACKENDS[chosen].run(inputs)
         outputs = [y, *(value.clone() for value in last), *traces.values()]
     return [*(value.contiguous() for value in outputs), memory]
 
@@ -186,20 +185,24 @@ def _saved_frame(inputs: ScanInputs) -> Frame:
     return frames_of(program, "train", rows.count, rows.batch, rows.parts).saved
 
 
-def _saved_size(inputs: ScanInputs, keep: bool) -> int:
+def _saved_size(inputs: ScanInputs) -> int:
+    """Elements that suffice for what a training run saves for its backward run."""
     # the same for single sequences; a fake batch is not to be compared with the number of threads
-    return program_of(inputs, False).bound(inputs.batch, inputs.time) if keep and _compiles(inputs) else 0
+    return program_of(inputs, False).bound(inputs.batch, inputs.time)
 
 
 @torch.library.register_fake("rondeau::scan")
 def _fake(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
-    inputs = _inputs(case, x, state, params, extras, None)
+    inputs, asked = _inputs(case, x, state, params, extras, None), _read(case).options.backend
+    if asked != "auto":
+        choose(inputs, asked, differentiable=keep)  # refuses while the program is recorded
     lead, width = (x.shape[0], x.shape[1]), inputs.sizes
     cell = inputs.cell
     y = x.new_empty(*lead, cell.output.width.bind(width))
     last = [x.new_empty(value.shape) for value in state]
     traces = [x.new_empty(*lead, cell.value(name).width.bind(width)) for name in inputs.trace]
-    return [y, *last, *traces, x.new_empty(_saved_size(inputs, keep))]
+    saves = keep and runs_compiled(replace(inputs, lengths=lengths), asked, differentiable=True)
+    return [y, *last, *traces, x.new_empty(_saved_size(inputs) if saves else 0)]
 
 
 @torch.library.custom_op(
@@ -209,21 +212,21 @@ def _scan_backward(
     case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, memory: Tensor, gradients: Any
 ) -> list[Tensor]:
     inputs = _inputs(case, x, state, params, extras, lengths)
-    leaves = tuple(t.detach().requires_grad_() for t in inputs.tensors)
-    inputs = inputs.with_tensors(leaves)
-    if _compiles(inputs):
+    chosen = choose(inputs, _read(case).options.backend, differentiable=True)
+    inputs = inputs.with_tensors(tuple(t.detach().requires_grad_() for t in inputs.tensors))
+    if chosen == "compiled":
         program = program_of(inputs)
         found = program.backward(
             inputs, SavedForBackward(memory, hoisted_values(program.layout, inputs, program.rows(inputs))), gradients
         )
     else:
-        found = with_autograd(partial(_by_autograd, inputs, gradients))
+        found = with_autograd(partial(_by_autograd, BACKENDS[chosen], inputs, gradients))
     return [torch.zeros_like(t) if g is None else g.contiguous() for g, t in zip(found, inputs.tensors)]
 
 
-def _by_autograd(inputs: ScanInputs, gradients: list[Tensor | None]) -> list[Tensor | None]:
+def _by_autograd(backend: Backend, inputs: ScanInputs, gradients: list[Tensor | None]) -> list[Tensor | None]:
     with torch.enable_grad():
-        y, last, traces = _plain(inputs)
+        y, last, traces = backend.run(inputs)
         outputs = (y, *last, *traces.values())
         given = tuple(torch.zeros_like(v) if g is None else g for v, g in zip(outputs, gradients))
         return gradients_of(outputs, inputs.tensors, given)

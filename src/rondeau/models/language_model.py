@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rondeau.cells import get
+from rondeau.engine import BackendChoice
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 from rondeau.nn import Recurrent, Stack
@@ -52,7 +53,7 @@ class LanguageModel(nn.Module):
         dropout: float = 0.0,
         tied: bool = False,
         clip: float | None = None,
-        backend: str = "auto",
+        backend: BackendChoice = "auto",
         sizes: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
@@ -139,7 +140,7 @@ def _stack(
     layers: int,
     dropout: float,
     clip: float | None,
-    backend: str,
+    backend: BackendChoice,
     sizes: Mapping[str, int],
 ) -> Stack:
     chosen = get(cell) if isinstance(cell, str) else cell

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from rondeau.cells import elman, gru, lstm, peephole_lstm, projected_lstm
-from rondeau.engine.backends.torch_kernels import signature
 from rondeau.errors import InputError
 from rondeau.ir import Cell
+from rondeau.ir.analysis import signature
 from rondeau.nn.conventions import CONVENTIONS, Convention, Form, Gates, Weights, diagonal
 
 

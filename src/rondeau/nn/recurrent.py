@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from rondeau.cells import get
-from rondeau.engine import scan, step
+from rondeau.engine import BackendChoice, scan, step
 from rondeau.errors import InputError, RondeauWarning
 from rondeau.ir import Cell, Input
 from rondeau.ir.fit import fit
@@ -77,8 +77,8 @@ class Recurrent(nn.Module):
         reverse: bool = False,
         initial: str = "zeros",
         clip: float | None = None,
-        segment: int | str | None = None,
-        backend: str = "auto",
+        segment: int | Literal["auto"] | None = None,
+        backend: BackendChoice = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         **sizes: int,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rondeau.cells import get
 from rondeau.data import Text, Tokenizer, hold_out, load_text, tokenizer
+from rondeau.engine.backends.registry import choice
 from rondeau.errors import DataError, InputError, RunError, RunWarning
 from rondeau.ir import Cell, from_json, to_json
 from rondeau.models import LanguageModel, parameter_count
@@ -320,7 +321,7 @@ def _model(settings: Settings, cell: Cell, words: Tokenizer) -> LanguageModel:
         embedding=settings.embedding,
         dropout=settings.dropout,
         tied=settings.tied,
-        backend=settings.backend,
+        backend=choice(settings.backend),
         sizes=settings.sizes,
     )
 

@@ -16,6 +16,11 @@ from rondeau.ir.nodes import postorder
 from rondeau.ir.rewrite import primitive
 
 
+def refusal(inputs: ScanInputs) -> str | None:
+    """None: the reference runs everything."""
+    return None
+
+
 def run(inputs: ScanInputs) -> Result:
     """The output (batch, time, width), the last states, and the traced values by name."""
     cell = inputs.cell

@@ -20,7 +20,7 @@ from rondeau.ir.analysis import signature
 
 
 @dataclass(frozen=True)
-class Kernel:
+class TorchKernel:
     """One of PyTorch's kernels, and how a cell's parameters become its flat weights (input, hidden, two biases)."""
 
     function: Callable[..., Any]
@@ -40,13 +40,13 @@ def _gru_biases(W: Tensor, U: Tensor, b: Tensor, c: Tensor) -> list[Tensor]:
 
 
 @cache
-def _kernels() -> dict[str, Kernel]:
+def _kernels() -> dict[str, TorchKernel]:
     return {
-        signature(lstm()): Kernel(torch.lstm, _single_bias),
-        signature(projected_lstm()): Kernel(torch.lstm, _projected),
-        signature(gru()): Kernel(torch.gru, _gru_biases),
-        signature(elman()): Kernel(torch.rnn_tanh, _single_bias),
-        signature(elman("relu")): Kernel(torch.rnn_relu, _single_bias),
+        signature(lstm()): TorchKernel(torch.lstm, _single_bias),
+        signature(projected_lstm()): TorchKernel(torch.lstm, _projected),
+        signature(gru()): TorchKernel(torch.gru, _gru_biases),
+        signature(elman()): TorchKernel(torch.rnn_tanh, _single_bias),
+        signature(elman("relu")): TorchKernel(torch.rnn_relu, _single_bias),
     }
 
 
@@ -74,12 +74,10 @@ def refusal(inputs: ScanInputs) -> str | None:
     return transforming(inputs.tensors)
 
 
-def fastest(inputs: ScanInputs) -> bool:
+def fastest(inputs: ScanInputs, differentiable: bool) -> bool:
     """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, measured in
     benchmarks/cells.py; its GRU and RNN on the CPU are loops of small operations."""
-    if inputs.lengths is not None or signature(inputs.cell) != _lstm():
-        return False
-    return not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs.tensors))
+    return not differentiable and inputs.lengths is None and signature(inputs.cell) == _lstm()
 
 
 def run(inputs: ScanInputs) -> Result:
