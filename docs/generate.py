@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 
@@ -75,6 +75,8 @@ def api() -> str:
 
 
 def _entry(name: str, value: object) -> str:
+    if get_origin(value) is Literal:
+        return f"- `{name}`: one of {', '.join(f'`{each!r}`' for each in get_args(value))}"
     own = callable(value) and getattr(value, "__doc__", None)
     summary = (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ") if own else _constant(value)
     signature = _signature(value)

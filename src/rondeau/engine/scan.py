@@ -17,19 +17,15 @@ from rondeau.engine.inputs.scan_inputs import Extras, Result, States
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 
-Params = Mapping[str, Tensor]
-Lengths = Tensor | Sequence[int]
-Traces = dict[str, Tensor]
-
 
 @overload
 def scan(  # type: ignore[overload-overlap]  # an empty list of names gives two values too
     cell: Cell,
-    params: Params,
+    params: Mapping[str, Tensor],
     x: Tensor,
     state: States | Tensor | None = None,
     *,
-    lengths: Lengths | None = None,
+    lengths: Tensor | Sequence[int] | None = None,
     reverse: bool = False,
     context: Tensor | Extras | None = None,
     masks: Extras | None = None,
@@ -43,11 +39,11 @@ def scan(  # type: ignore[overload-overlap]  # an empty list of names gives two 
 @overload
 def scan(
     cell: Cell,
-    params: Params,
+    params: Mapping[str, Tensor],
     x: Tensor,
     state: States | Tensor | None = None,
     *,
-    lengths: Lengths | None = None,
+    lengths: Tensor | Sequence[int] | None = None,
     reverse: bool = False,
     context: Tensor | Extras | None = None,
     masks: Extras | None = None,
@@ -55,16 +51,16 @@ def scan(
     trace: Sequence[str],
     segment: int | Literal["auto"] | None = None,
     backend: BackendChoice = "auto",
-) -> tuple[Tensor, States, Traces]: ...
+) -> tuple[Tensor, States, dict[str, Tensor]]: ...
 
 
 def scan(
     cell: Cell,
-    params: Params,
+    params: Mapping[str, Tensor],
     x: Tensor,
     state: States | Tensor | None = None,
     *,
-    lengths: Lengths | None = None,
+    lengths: Tensor | Sequence[int] | None = None,
     reverse: bool = False,
     context: Tensor | Extras | None = None,
     masks: Extras | None = None,
@@ -72,7 +68,7 @@ def scan(
     trace: Sequence[str] = (),
     segment: int | Literal["auto"] | None = None,
     backend: BackendChoice = "auto",
-) -> tuple[Tensor, States] | tuple[Tensor, States, Traces]:
+) -> tuple[Tensor, States] | tuple[Tensor, States, dict[str, Tensor]]:
     """Runs a cell over a batch of sequences.
 
     Past its length a sequence emits zeros and keeps its state, so the state returned is always the true last one, and
@@ -117,10 +113,10 @@ def scan(
 
 def run_scan(
     cell: Cell,
-    params: Params,
+    params: Mapping[str, Tensor],
     x: Tensor,
     state: States | Tensor | None = None,
-    lengths: Lengths | None = None,
+    lengths: Tensor | Sequence[int] | None = None,
     reverse: bool = False,
     context: Tensor | Extras | None = None,
     masks: Extras | None = None,
@@ -152,7 +148,7 @@ def _extras(cell: Cell, context: Tensor | Extras | None, masks: Extras | None) -
 @overload
 def step(  # type: ignore[overload-overlap]
     cell: Cell,
-    params: Params,
+    params: Mapping[str, Tensor],
     x: Tensor,
     state: States | Tensor | None = None,
     *,
@@ -166,7 +162,7 @@ def step(  # type: ignore[overload-overlap]
 @overload
 def step(
     cell: Cell,
-    params: Params,
+    params: Mapping[str, Tensor],
     x: Tensor,
     state: States | Tensor | None = None,
     *,
@@ -174,12 +170,12 @@ def step(
     masks: Extras | None = None,
     trace: Sequence[str],
     backend: BackendChoice = "auto",
-) -> tuple[Tensor, States, Traces]: ...
+) -> tuple[Tensor, States, dict[str, Tensor]]: ...
 
 
 def step(
     cell: Cell,
-    params: Params,
+    params: Mapping[str, Tensor],
     x: Tensor,
     state: States | Tensor | None = None,
     *,
@@ -187,7 +183,7 @@ def step(
     masks: Extras | None = None,
     trace: Sequence[str] = (),
     backend: BackendChoice = "auto",
-) -> tuple[Tensor, States] | tuple[Tensor, States, Traces]:
+) -> tuple[Tensor, States] | tuple[Tensor, States, dict[str, Tensor]]:
     """One step of a cell: like `scan`, with x (batch, input) and without the time dimension everywhere.
 
     Returns:
