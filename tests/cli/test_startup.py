@@ -13,3 +13,9 @@ def test_help_does_not_import_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "Usage" in done.stdout and done.stderr.strip() == "False"
+
+
+def test_the_package_and_its_data_room_do_not_import_pandas() -> None:
+    script = "import sys, rondeau, rondeau.data, rondeau.cli; print('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

@@ -1,8 +1,16 @@
-"""Corpora, tokenizers and batching."""
+"""Corpora, tokenizers and batching; sequences and series from files, frames and arrays, checked."""
 
+from rondeau.data.arrays import sequences_of, series_of
+from rondeau.data.columns import Columns
 from rondeau.data.corpus import NAMES, Text, load_text, read, strip_licence
+from rondeau.data.frames import sequences_of_frame, series_of_frame
 from rondeau.data.ragged import Batch, RaggedBatches, padded
+from rondeau.data.reading import read_parts, read_sequences, read_series
+from rondeau.data.sequences import Labels, Sequences, StepLabels, StepTargets, Targets
+from rondeau.data.series import Series, SeriesSet
+from rondeau.data.splits import Split, split_groups, split_sequences
 from rondeau.data.streams import Streams, Window, hold_out
+from rondeau.data.times import Frequency
 from rondeau.data.tokenizers import KINDS, Bytes, Characters, Tokenizer, Words, split_words, tokenizer
 
 __all__ = [
@@ -11,8 +19,18 @@ __all__ = [
     "Batch",
     "Bytes",
     "Characters",
+    "Columns",
+    "Frequency",
+    "Labels",
     "RaggedBatches",
+    "Sequences",
+    "Series",
+    "SeriesSet",
+    "Split",
+    "StepLabels",
+    "StepTargets",
     "Streams",
+    "Targets",
     "Text",
     "Tokenizer",
     "Window",
@@ -21,6 +39,15 @@ __all__ = [
     "load_text",
     "padded",
     "read",
+    "read_parts",
+    "read_sequences",
+    "read_series",
+    "sequences_of",
+    "sequences_of_frame",
+    "series_of",
+    "series_of_frame",
+    "split_groups",
+    "split_sequences",
     "split_words",
     "strip_licence",
     "tokenizer",

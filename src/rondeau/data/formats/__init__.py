@@ -1,0 +1,1 @@
+"""Files of sequences and tables: CSV, TSV, JSON lines, ``.ts`` and CoNLL columns."""
