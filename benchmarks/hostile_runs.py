@@ -37,7 +37,7 @@ from rondeau.train import Settings, digest, evaluate, load, resume, start
 from rondeau.train.manifest import Manifest, sha256
 
 TEXT = Text.of("to be or not to be, that is the question. " * 20)
-TEXTS = ("config.toml", "cell.json", "tokenizer.json")
+TEXTS = ("model.json", "config.toml", "cell.json", "tokenizer.json")
 SECONDS, MEGABYTES = 10, 300
 HOSTILE: tuple[Any, ...] = (
     None, True, 0, -1, 1, 2, 3, 7, 64, 1000, 10**7, 10**9, 10**15, 2**53, 2**63, 10**30, 10**400, 0.5, -0.0, 1e-300, 1e300,
@@ -191,7 +191,7 @@ def irregular(draw: random.Random, folder: Path, outside: Path) -> None:
 
 def value(draw: random.Random, folder: Path, outside: Path) -> None:
     """An entry of a JSON file, or a setting, with another value, without one, or under another name."""
-    names = ("manifest.json", "manifest.json", "tokenizer.json", "cell.json", "config.toml", "config.toml")
+    names = ("manifest.json", "manifest.json", "model.json", "tokenizer.json", "cell.json", "config.toml", "config.toml")
     name = draw.choice(names)
     path = folder / name
     if name == "config.toml":

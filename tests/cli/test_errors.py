@@ -26,6 +26,7 @@ def bad(place: Path) -> Path:
     (place / "bad.toml").write_text("hiden = 3\n")
     (place / "type.toml").write_text('corpus = "text.txt"\nhidden = "many"\n')
     (place / "range.toml").write_text('corpus = "text.txt"\nhidden = 0\n')
+    (place / "place.toml").write_text("[training]\nhidden = 3\n")
     (place / "no.toml").write_text("hidden = \n")
     (place / "bare.toml").write_text("hidden = 4\n")
     (place / "greek.txt").write_text("ΩΩΩ")
@@ -60,6 +61,11 @@ SETTINGS = [
     ("threads", ["0", "-1", "x"]),
     ("vocabulary", ["1", "-1", "x"]),
     ("cell", ["", "lsmt", "nowhere.py:x"]),
+    ("optimizer", ["", "adamax"]),
+    ("optimizer-option", ["", "momentum", "momentum=x", "momentum=nan", "=1"]),
+    ("schedule-option", ["floor", "floor=x"]),
+    ("device", ["", "gpu"]),
+    ("save-every", ["0", "nan"]),
 ]
 
 
@@ -114,6 +120,12 @@ def test_a_wrong_name_is_refused(rondeau, place: Path, option: str, value: str) 
         (["train", "text.txt", "--steps", "1", "--run", "file", "--overwrite"], "is not a run folder"),
         (["train", "text.txt", "--steps", "1", "--cell", "conditioned_lstm", "--run", "refused"], "choose another cell"),
         (["train", "text.txt", "--vocabulary", "5", "--run", "refused"], "vocabulary"),
+        (["train", "text.txt", "--optimizer-option", "momentum=1", "--run", "refused"], "adamw has no setting 'momentum'"),
+        (
+            ["train", "text.txt", "--schedule-option", "floor=1", "--run", "refused"],
+            "floor of cosine is a number of at least 0",
+        ),
+        (["train", "text.txt", "--config", "place.toml", "--run", "refused"], "hidden is a setting of model, not of training"),
         (["train", "text.txt", "--hidden", "1000000000", "--run", "refused"], "parameters and take"),
         (["train", "text.txt", "--hidden", "1000000", "--run", "refused"], "parameters and take"),
         (["train", "text.txt", "--layers", "10000000", "--run", "refused"], "--layers is at most 10,000"),

@@ -144,3 +144,27 @@ def test_the_table_and_the_figures_know_the_sizes(rondeau, place: Path) -> None:
     call = ["bench", "projected_lstm", "--shape", "4,2,3,5", "--repeats", "1", "--size", "projection=2"]
     assert "hidden 5, projection 2" in rondeau(*call, "--json", "figures.jsonl").out
     assert json.loads((place / "figures.jsonl").read_text().splitlines()[0])["sizes"] == {"projection": 2}
+
+
+def test_settings_of_a_method_stand_in_the_configuration(rondeau, place: Path) -> None:
+    method = [
+        "--optimizer",
+        "sgd",
+        "--optimizer-option",
+        "momentum=0.5",
+        "--schedule",
+        "plateau",
+        "--schedule-option",
+        "factor=0.3",
+    ]
+    assert rondeau("train", "text.txt", *method, *QUICK, "--run", "m").status == 0
+    settings = load(place / "m").settings
+    assert (settings.optimizer, settings.optimizer_options, settings.schedule_options) == (
+        "sgd",
+        {"momentum": 0.5},
+        {"factor": 0.3},
+    )
+    assert rondeau("train", "--config", "m/config.toml", "--optimizer", "adam", "--run", "m2").status == 0
+    again = load(place / "m2").settings
+    assert (again.optimizer, again.optimizer_options, again.schedule_options) == ("adam", {}, {"factor": 0.3})
+    assert rondeau("resume", "m", "--steps", "2", "--no-baselines").status == 0

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rondeau.data import Batch, RaggedBatches
 from rondeau.nn import Recurrent
-from rondeau.train import EarlyStopping, Metric, Settings, Training, groups
+from rondeau.train import EarlyStopping, Metric, Training, TrainingSettings, optimizer
 
 
 class Classifier(nn.Module):
@@ -63,8 +63,7 @@ class Classification:
 def training(**changed: Any) -> Training:
     """A classification, ready to run."""
     torch.manual_seed(3)
-    settings = Settings(**{"steps": 60, "learning_rate": 0.05, "seed": 3, **changed})
+    settings = TrainingSettings(**{"steps": 60, "learning_rate": 0.05, "seed": 3, **changed})
     model = Classifier()
-    optimizer = torch.optim.AdamW(groups(model, settings.weight_decay))
     callbacks = [] if settings.patience is None else [EarlyStopping(settings.patience)]
-    return Training(model, Classification(), optimizer, callbacks, settings=settings)
+    return Training(model, Classification(), optimizer(model, settings), callbacks, settings=settings)

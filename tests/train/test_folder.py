@@ -69,7 +69,7 @@ def test_folders_that_are_no_runs_are_explained(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"config\.toml was changed"):
         load(tmp_path / "run")
     path = tmp_path / "run" / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 2', '"format": 9'))
+    path.write_text(path.read_text().replace('"format": 3', '"format": 9'))
     with pytest.raises(RunError, match="update rondeau"):
         RunFolder.open(tmp_path / "run")
     path.write_text("{")

@@ -77,7 +77,7 @@ def test_entries_that_lead_elsewhere(tmp_path: Path, change: Callable[[dict[str,
     assert "\n" not in str(caught.value)
 
 
-FILES = ("manifest.json", "config.toml", "cell.json", "tokenizer.json", "model", "state")
+FILES = ("manifest.json", "model.json", "config.toml", "cell.json", "tokenizer.json", "model", "state")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -155,7 +155,7 @@ def test_sizes_are_held_against_the_weights_before_anything_is_built(tmp_path: P
     cut(run, **SMALL)
     names = {line.split(" =")[0] for line in lines.splitlines()}
     old = [line for line in (run / "config.toml").read_text().splitlines() if line.split(" =")[0] not in names]
-    (run / "config.toml").write_text("\n".join([*old, lines]) + "\n")
+    (run / "config.toml").write_text("\n".join([lines, *old]) + "\n")
     hostile_runs.seal(run)
     built: list[object] = []
 
@@ -163,7 +163,7 @@ def test_sizes_are_held_against_the_weights_before_anything_is_built(tmp_path: P
         def __init__(self, *given: object, **named: object) -> None:
             built.append(given)
 
-    from rondeau.train import run as module
+    from rondeau.train import building as module
 
     with pytest.MonkeyPatch.context() as patch:
         if "backend" not in lines:

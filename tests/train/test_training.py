@@ -70,6 +70,7 @@ def test_a_run_leaves_a_folder_that_loads(tmp_path: Path) -> None:
 
     run = start(tiny(), TEXT, cell=own, folder=tmp_path / "run").fit()
     names = {
+        "model.json",
         "config.toml",
         "cell.json",
         "tokenizer.json",
@@ -78,7 +79,7 @@ def test_a_run_leaves_a_folder_that_loads(tmp_path: Path) -> None:
         "lock",
         *json.loads((tmp_path / "run" / "manifest.json").read_text())["files"].values(),
     }
-    assert names == {p.name for p in (tmp_path / "run").iterdir()} and len(names) == 8
+    assert names == {p.name for p in (tmp_path / "run").iterdir()} and len(names) == 9
     again = load(tmp_path / "run")
     assert again.cell == own and again.settings == run.settings
     assert all(torch.equal(a, b) for a, b in zip(again.model.parameters(), run.model.parameters()))

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rondeau.cells import get
+from rondeau.cli.options import table
 from rondeau.errors import CellError, InputError
 from rondeau.ir import Cell
+from rondeau.train.settings import Settings
 
-HELP = "A name from `rondeau cells`, or one of your own as FILE.py:NAME; the file's code runs."
-SIZES = "A size of the cell beside input and hidden, as NAME=NUMBER; may be given several times."
+DECLARED = Settings.declared()
+HELP, SIZES = DECLARED["cell"].help, DECLARED["sizes"].help
 MODULE = "_rondeau_cells_of_"
 
 
@@ -45,15 +47,7 @@ def sizes(given: list[str] | None) -> dict[str, int]:
     Raises:
         InputError: one is not a name and a positive whole number.
     """
-    found = {}
-    for text in given or ():
-        name, _, number = (part.strip() for part in text.partition("="))
-        if not name.isidentifier() or not (number.isascii() and number.isdigit() and 0 < len(number) < 10 and int(number)):
-            raise InputError(f"--size is a name and a positive whole number, such as projection=64; not {text!r}")
-        if name in found:
-            raise InputError(f"--size gives {name} twice; give it once")
-        found[name] = int(number)
-    return found
+    return table("--size", given or (), DECLARED["sizes"].example, whole=True)
 
 
 def every_size(cell: Cell, input: int, hidden: int, given: Mapping[str, int]) -> dict[str, int]:

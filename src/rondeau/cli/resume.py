@@ -20,7 +20,7 @@ def command(
         str | None,
         typer.Option(help="Where the text lies now, if no longer where it was.", autocompletion=complete.corpora),
     ] = None,
-    baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Hold n-gram models against it.")] = True,
+    baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Compare with n-gram models.")] = True,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON lines.")] = False,
 ) -> None:
     """Go on with an interrupted run, exactly where it was last saved, or with one that has ended, for longer.

@@ -6,16 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rondeau.errors import RunWarning
-from rondeau.train.settings import Settings
+from rondeau.train.settings import LanguageModelSettings, Settings, TextSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from rondeau.train.callbacks import Callback, Checkpoints, EarlyStopping, OnRow
     from rondeau.train.folder import RunFolder
     from rondeau.train.language_modelling import LanguageModelling, evaluate
-    from rondeau.train.loop import Training, groups
+    from rondeau.train.loop import Training
+    from rondeau.train.optimizers import optimizer
     from rondeau.train.progress import Progress
     from rondeau.train.record import Record, bits
-    from rondeau.train.run import Run, load, resume, start
+    from rondeau.train.run import Run
+    from rondeau.train.starting import load, resume, start
     from rondeau.train.task import Batches, Metric, Task
     from rondeau.train.tensors import digest
 
@@ -28,7 +30,7 @@ _LATE = {
     "LanguageModelling": "language_modelling",
     "evaluate": "language_modelling",
     "Training": "loop",
-    "groups": "loop",
+    "optimizer": "optimizers",
     "Progress": "progress",
     "Batches": "task",
     "Metric": "task",
@@ -37,9 +39,9 @@ _LATE = {
     "Record": "record",
     "bits": "record",
     "Run": "run",
-    "load": "run",
-    "resume": "run",
-    "start": "run",
+    "load": "starting",
+    "resume": "starting",
+    "start": "starting",
 }
 """What needs torch, which takes a second to import: it comes when it is first asked for; `Settings` come without."""
 
@@ -55,6 +57,7 @@ __all__ = [
     "Callback",
     "Checkpoints",
     "EarlyStopping",
+    "LanguageModelSettings",
     "LanguageModelling",
     "Metric",
     "OnRow",
@@ -65,12 +68,14 @@ __all__ = [
     "RunWarning",
     "Settings",
     "Task",
+    "TextSettings",
     "Training",
+    "TrainingSettings",
     "bits",
     "digest",
     "evaluate",
-    "groups",
     "load",
+    "optimizer",
     "resume",
     "start",
 ]

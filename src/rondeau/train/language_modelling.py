@@ -79,7 +79,7 @@ def evaluate(model: LanguageModel, tokens: Tensor, streams: int = 16, window: in
     model.eval()
     count = max(1, min(streams, len(tokens) // (4 * window)))
     length = len(tokens) // count
-    part = tokens[: count * length].view(count, length)
+    part = tokens[: count * length].view(count, length).to(next(model.parameters()).device)
     total, scored, state = 0.0, 0, None
     for start in range(0, length - 1, window):
         stop = min(start + window, length - 1)

@@ -17,7 +17,8 @@ from rondeau.nn import Recurrent
 from rondeau.train.callbacks import Callback
 from rondeau.train.progress import Interval, Progress
 from rondeau.train.record import Record, Row, bits
-from rondeau.train.settings import Settings
+from rondeau.train.schedule import schedule
+from rondeau.train.settings import TrainingSettings
 from rondeau.train.task import Task
 from rondeau.train.weights import copied, put_weights, weights
 
@@ -33,10 +34,13 @@ class Training:
     Args:
         model: what learns.
         task: what it learns.
-        optimizer: what changes its weights; its learning rate is set before every step.
+        optimizer: what changes its weights, such as `optimizer` makes; its learning rate is set before every step.
         callbacks: what happens beside, in this order.
         settings: when it ends, how fast it learns, what is clipped.
         record: where rows go.
+
+    Raises:
+        InputError: a setting is out of range, or the schedule waits for evaluations of which there are none.
     """
 
     def __init__(
@@ -46,12 +50,13 @@ class Training:
         optimizer: torch.optim.Optimizer,
         callbacks: Iterable[Callback] = (),
         *,
-        settings: Settings,
+        settings: TrainingSettings,
         record: Record | None = None,
     ) -> None:
         self.settings = settings.checked()
         self.model, self.task, self.optimizer = model, task, optimizer
         self.callbacks = list(callbacks)
+        self.schedule = schedule(self.settings, bool(task.metrics))
         self.record = record or Record()
         self.progress = Progress(best=task.metrics[0].worst if task.metrics else math.inf)
         self.interval = Interval(0.0)
@@ -60,7 +65,7 @@ class Training:
         self.best: dict[str, Tensor] | None = None
         self.last: dict[str, Tensor] | None = None
         for module in model.modules():
-            if isinstance(module, Recurrent):
+            if isinstance(module, Recurrent) and settings.clip_step is not None:
                 module.clip = settings.clip_step
 
     # how far
@@ -93,9 +98,7 @@ class Training:
         s, done = self.settings, self.done
         if done < s.warmup:
             return s.learning_rate * max(done / s.warmup, 0.01)
-        rest = (done - s.warmup) / max(1 - s.warmup, 1e-9)
-        factor = {"constant": 1.0, "linear": 1 - rest, "cosine": 0.5 * (1 + math.cos(math.pi * min(rest, 1.0)))}[s.schedule]
-        return s.learning_rate * max(factor, 0.01)
+        return s.learning_rate * self.schedule.factor((done - s.warmup) / max(1 - s.warmup, 1e-9))
 
     def more(
         self,
@@ -116,7 +119,7 @@ class Training:
             RunError: the run has ended, and only a learning rate is given.
         """
         given = {"minutes": minutes, "epochs": epochs, "steps": steps}
-        Settings(**given, learning_rate=1.0 if learning_rate is None else learning_rate).checked()  # type: ignore[arg-type]
+        TrainingSettings(**given, learning_rate=1.0 if learning_rate is None else learning_rate).checked()  # type: ignore[arg-type]
         changed: dict[str, float | None] = {} if learning_rate is None else {"learning_rate": learning_rate}
         progress = self.progress
         so_far = {"minutes": progress.seconds / 60, "epochs": self.task.batches.passed, "steps": progress.step}
@@ -124,6 +127,7 @@ class Training:
         if ends:
             changed |= {**dict.fromkeys(given), **ends}
             progress.since_step, progress.since_seconds, progress.worse = progress.step, progress.seconds, 0
+            self.schedule.begin()
         elif changed and self.finished:
             raise RunError(f"the run has ended, at step {progress.step}; say how much more with minutes, epochs or steps")
         self.settings = replace(self.settings, **changed).checked()  # type: ignore[arg-type]
@@ -243,6 +247,7 @@ class Training:
         progress.evaluated = progress.step
         better = first.better(found[first.name], progress.best)
         progress.best, progress.worse = (found[first.name], 0) if better else (progress.best, progress.worse + 1)
+        self.schedule.evaluated(better)
         row = {"step": progress.step, **found}
         for each in self.callbacks:
             each.on_evaluation(self, row)
@@ -265,10 +270,3 @@ class Training:
         if self.best is not None and self.last is None:
             self.last = copied(weights(self.model))
             put_weights(self.model, self.best)
-
-
-def groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """The parameters that learn, in groups for an optimizer: weight decay for matrices, none for vectors."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    matrices, vectors = [p for p in parameters if p.dim() > 1], [p for p in parameters if p.dim() < 2]
-    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]

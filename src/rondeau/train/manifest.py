@@ -11,11 +11,13 @@ from typing import Any
 
 from rondeau.errors import RunError
 
-FORMAT = 2
+FORMAT = 3
+KINDLESS = 2  # no model.json: every run was one of a language model
 OLD = 1  # fixed names model.safetensors and state.safetensors, no digest of the manifest itself, less said
 LONGEST = 1 << 23
-TEXTS = {"config.toml": 1 << 20, "cell.json": 1 << 24, "tokenizer.json": 1 << 25}
+TEXTS = {"model.json": 1 << 16, "config.toml": 1 << 20, "cell.json": 1 << 24, "tokenizer.json": 1 << 25}
 """The descriptions, and how many bytes each may have."""
+KINDLESS_TEXTS = tuple(TEXTS)[1:]
 PARTS = ("model", "state")
 NAME = re.compile(r"(model|state)-[0-9a-f]{16}\.safetensors\Z")
 _SHA = re.compile(r"[0-9a-f]{64}\Z")
@@ -65,8 +67,8 @@ class Manifest:
     format: int = FORMAT
 
     def to_json(self) -> str:
-        """As JSON, which ends with a hash of all before."""
-        body = {"format": self.format, **asdict(self.facts)}
+        """As JSON, which ends with a hash of all before; a run without ``model.json`` keeps the format before that."""
+        body = {"format": FORMAT if "model.json" in self.texts else KINDLESS, **asdict(self.facts)}
         body |= {"texts": dict(self.texts), "files": dict(self.files), "sha256": {k: dict(v) for k, v in self.sha256.items()}}
         return json.dumps({**body, "digest": _digest(body)}, indent=1)
 
@@ -82,7 +84,7 @@ class Manifest:
             version = body["format"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RunError(f"{where} is damaged ({_short(error)}); restore it from a copy") from error
-        if version not in (OLD, FORMAT) or type(version) is not int:
+        if version not in (OLD, KINDLESS, FORMAT) or type(version) is not int:
             raise RunError(f"{where} has format {_short(version)}, this version reads up to format {FORMAT}; update rondeau")
         try:
             return _old(body) if version == OLD else _new(body)
@@ -107,12 +109,14 @@ def _new(body: dict[str, Any]) -> Manifest:
     for part, name in files.items():
         if not NAME.match(_text(name)) or not name.startswith(part):
             raise ValueError(f"a file {name!r}")
-    return Manifest(facts, _hashes(body["texts"], TEXTS), files, {p: _hashes(body["sha256"][p]) for p in PARTS})
+    names = TEXTS if body["format"] == FORMAT else KINDLESS_TEXTS
+    hashes = {part: _hashes(body["sha256"][part]) for part in PARTS}
+    return Manifest(facts, _hashes(body["texts"], names), files, hashes, body["format"])
 
 
 def _old(body: dict[str, Any]) -> Manifest:
     """Format 1, whose facts are nowhere relied upon."""
-    texts = _hashes(body["texts"], TEXTS)
+    texts = _hashes(body["texts"], KINDLESS_TEXTS)
     hashes = {part: _hashes(body["sha256"][part]) for part in PARTS}
     return Manifest(Facts(), texts, {part: f"{part}.safetensors" for part in PARTS}, hashes, OLD)
 

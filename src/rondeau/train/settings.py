@@ -1,153 +1,151 @@
-"""`Settings`: all that decides a training run, as one value, and its TOML."""
+"""`Settings`: all that decides a training run, as one value. Each setting is declared here, once."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
 
 from rondeau.errors import InputError
+from rondeau.train.declared import LARGEST, Group, setting, short
+from rondeau.train.methods import OPTIMIZERS, SCHEDULES, options
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+THREADS = max(64, 4 * (os.cpu_count() or 1))
+ENDS = ("minutes", "epochs", "steps")
+Own = TypeVar("Own", bound="TrainingSettings")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What to learn, with what, and how long. One of ``minutes``, ``epochs`` and ``steps`` says when to end.
+@dataclass(frozen=True, kw_only=True)
+class TextSettings(Group):
+    """Which text to learn, and how it becomes tokens."""
 
-    ``sizes`` are those of the cell beside ``input`` and ``hidden``, such as ``{"projection": 64}``.
-    ``corpus`` is what `load_text` takes; for a text given in Python its name in angle brackets. ``save_every`` is the longest
-    time between two checkpoints, in seconds.
+    corpus: str = setting("shakespeare", "A file, a folder, a glob pattern, or a name: shakespeare, python.")
+    encoding: str = setting("utf-8", "Of the text files.")
+    tokenizer: str = setting("characters", "characters, bytes or words.")
+    vocabulary: int | None = setting(None, "For words: the size of the vocabulary.", least=2)
+    held_out: float = setting(0.05, "The last part of the text, kept for evaluation.", above=0, below=1)
+    window: int = setting(80, "Steps that the gradient goes back through time.", least=1)
+    batch: int = setting(16, "Streams of text read side by side.", least=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSettings(Group):
+    """Recurrent layers, as every model has them."""
+
+    cell: str = setting("lstm", "A name from `rondeau cells`, or one of your own as FILE.py:NAME; the file's code runs.")
+    hidden: int = setting(320, "Hidden units of each layer.", least=1)
+    sizes: Mapping[str, int] = setting(
+        {},
+        "A size of the cell beside input and hidden, as NAME=NUMBER; may be given several times.",
+        option="size",
+        example="projection=64",
+    )
+    layers: int = setting(1, "Recurrent layers.", least=1, most=10_000)
+    dropout: float = setting(0.0, "Rate after embedding, between layers, before softmax.", least=0, below=1)
+    backend: str = setting("auto", "auto, or a backend of rondeau.scan.")
+
+    def checked(self: StackOwn) -> StackOwn:
+        """See `Group.checked`."""
+        for name, size in self.sizes.items():
+            if not 1 <= size <= LARGEST:
+                raise InputError(f"sizes are positive whole numbers, not {name}={short(size)}")
+        return super().checked()
+
+
+StackOwn = TypeVar("StackOwn", bound=StackSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelSettings(StackSettings):
+    """What a `rondeau.models.LanguageModel` is made of."""
+
+    embedding: int = setting(64, "Features of a token's embedding; 0: one-hot input.", least=0)
+    tied: bool = setting(False, "Use the embedding's weights in the softmax.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Group):
+    """How to learn, and how long. One of ``minutes``, ``epochs`` and ``steps`` says when to end.
+
+    ``optimizer_options`` and ``schedule_options`` are numbers that the method has of its own, such as ``{"momentum": 0.9}``.
     """
 
-    corpus: str = "shakespeare"
-    encoding: str = "utf-8"
-    tokenizer: str = "characters"
-    vocabulary: int | None = None
-    held_out: float = 0.05
-    cell: str = "lstm"
-    hidden: int = 320
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    layers: int = 1
-    embedding: int = 64
-    dropout: float = 0.0
-    tied: bool = False
-    window: int = 80
-    batch: int = 16
-    minutes: float | None = None
-    epochs: float | None = None
-    steps: int | None = None
-    learning_rate: float = 0.004
-    schedule: str = "cosine"
-    warmup: float = 0.02
-    weight_decay: float = 0.01
-    clip_norm: float | None = 0.5
-    clip_value: float | None = None
-    clip_step: float | None = None
-    patience: int | None = None
-    seed: int = 1
-    threads: int | None = None
-    save_every: float = 60.0
-    backend: str = "auto"
+    minutes: float | None = setting(None, "Train so long (3 if no end is given).", above=0)
+    epochs: float | None = setting(None, "Train for so many passes over the data.", above=0)
+    steps: int | None = setting(None, "Train for so many batches.", least=1)
+    optimizer: str = setting("adamw", "adamw, adam, sgd, rmsprop or adagrad.", choices=tuple(OPTIMIZERS))
+    optimizer_options: Mapping[str, float] = setting(
+        {},
+        "A setting of the optimizer's own, as NAME=NUMBER; may be given several times.",
+        option="optimizer-option",
+        example="momentum=0.9",
+    )
+    learning_rate: float = setting(0.004, "The highest learning rate.", above=0, most=1 << 120)
+    schedule: str = setting("cosine", "How it falls: cosine, linear, plateau or constant.", choices=tuple(SCHEDULES))
+    schedule_options: Mapping[str, float] = setting(
+        {},
+        "A setting of the schedule's own, as NAME=NUMBER; may be given several times.",
+        option="schedule-option",
+        example="factor=0.5",
+    )
+    warmup: float = setting(0.02, "The part of the run in which it rises.", least=0)
+    weight_decay: float = setting(0.01, "Decay of the matrices.", least=0)
+    clip_norm: float | None = setting(0.5, "Bound on the norm of the whole gradient.", above=0)
+    clip_value: float | None = setting(None, "Bound on each element of the parameters' gradient.", above=0)
+    clip_step: float | None = setting(None, "Bound on each element that flows back, at every step.", above=0)
+    patience: int | None = setting(None, "Stop after so many evaluations without progress.", least=1)
+    seed: int = setting(1, "Of all randomness.", least=0, most=1 << 1024)
+    device: str = setting("cpu", "cpu, cuda or mps.", choices=("cpu", "cuda", "mps"))
+    threads: int | None = setting(None, "Processor threads.", least=1, most=THREADS)
+    save_every: float = setting(60.0, "The longest time between two checkpoints, in seconds.", above=0)
 
-    def checked(self) -> Settings:
-        """These settings, once every number is in range; three minutes if no end is given.
+    def checked(self: Own) -> Own:
+        """These settings, once each is in range; three minutes if no end is given.
 
         Raises:
             InputError: one is not.
         """
-        for name, (low, inclusive) in _BOUNDS.items():
-            value = getattr(self, name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"{name} is a finite number, not {value!r}")
-            if value is not None and not (value >= low if inclusive else value > low):
-                raise InputError(f"{name} is {'at least' if inclusive else 'above'} {low:g}, not {value!r}")
-            if value is not None and value > (most := _MOST.get(name, LARGEST)):
-                raise InputError(f"{name} is at most {most:,}, not {_short(value)}")
-        for name in ("dropout", "held_out"):
-            if not getattr(self, name) < 1:
-                raise InputError(f"{name} lies below 1, not {getattr(self, name)!r}")
-        for name, size in self.sizes.items():
-            if not 1 <= size <= LARGEST:
-                raise InputError(f"sizes are positive whole numbers, not {name}={_short(size)}")
-        if self.schedule not in ("cosine", "linear", "constant"):
-            raise InputError(f"schedule is cosine, linear or constant, not {self.schedule!r}")
-        ends = [name for name in ("minutes", "epochs", "steps") if getattr(self, name) is not None]
+        super().checked()
+        options(self.optimizer, OPTIMIZERS, self.optimizer_options)
+        options(self.schedule, SCHEDULES, self.schedule_options)
+        ends = [name for name in ENDS if getattr(self, name) is not None]
         if len(ends) > 1:
             raise InputError(f"give one of minutes, epochs and steps, not {' and '.join(ends)}")
         return self if ends else replace(self, minutes=3.0)
 
-    def to_toml(self) -> str:
-        """The settings as TOML; what is None or empty is left out."""
-        given = [(item.name, getattr(self, item.name)) for item in fields(self)]
-        return "".join(f"{name} = {_toml(value)}\n" for name, value in given if value not in (None, {}))
 
-    @staticmethod
-    def of(values: Mapping[str, Any]) -> Settings:
-        """Settings from names and values; the rest at their defaults.
+@dataclass(frozen=True, kw_only=True)
+class Settings(TextSettings, LanguageModelSettings, TrainingSettings):
+    """What language model to learn, from what, and how long: the three groups of settings, flat in Python and as the tables
+    ``data``, ``model`` and ``training`` in TOML.
 
-        Raises:
-            InputError: a name that does not exist, or a value of the wrong type.
-        """
-        known = {item.name: str(item.type) for item in fields(Settings)}
-        for name, value in values.items():
-            if name not in known:
-                raise InputError(f"there is no setting {name!r}; the settings are {', '.join(known)}")
-            if not _fits(value, known[name]):
-                raise InputError(f"the setting {name} is {_kind(known[name])}, not {value!r}")
-        return Settings(**dict(values))
+    ``corpus`` is what `load_text` takes; for a text given in Python its name in angle brackets.
 
-    @staticmethod
-    def toml(text: str, where: str = "the configuration") -> dict[str, Any]:
-        """The names and values of a TOML text.
+    Example:
+        >>> Settings(hidden=64, steps=30).training.steps
+        30
+        >>> Settings.of({"model": {"hidden": 64}, "training": {"steps": 30}}) == Settings(hidden=64, steps=30)
+        True
+    """
 
-        Raises:
-            InputError: it is not TOML.
-        """
-        try:
-            return tomllib.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{where} is not TOML: {error}") from error
+    sections: ClassVar[Mapping[str, type[Group]]] = {
+        "data": TextSettings,
+        "model": LanguageModelSettings,
+        "training": TrainingSettings,
+    }
 
+    @property
+    def data(self) -> TextSettings:
+        """Which text, and how it becomes tokens."""
+        return self.section("data")
 
-LARGEST = 1 << 50
-THREADS = max(64, 4 * (os.cpu_count() or 1))
-_MOST: dict[str, int] = {"seed": 1 << 1024, "layers": 10_000, "threads": THREADS, "learning_rate": 1 << 120}
-_BOUNDS: dict[str, tuple[float, bool]] = {
-    "hidden": (1, True), "layers": (1, True), "embedding": (0, True), "dropout": (0, True), "window": (1, True),
-    "batch": (1, True), "minutes": (0, False), "epochs": (0, False), "steps": (1, True), "learning_rate": (0, False),
-    "warmup": (0, True), "weight_decay": (0, True), "clip_norm": (0, False), "clip_value": (0, False),
-    "clip_step": (0, False), "patience": (1, True), "seed": (0, True), "threads": (1, True), "held_out": (0, False),
-    "vocabulary": (2, True), "save_every": (0, False),
-}  # fmt: skip
+    @property
+    def model(self) -> LanguageModelSettings:
+        """What the model is made of."""
+        return self.section("model")
 
-
-def _kind(kind: str) -> str:
-    return "a table of whole numbers" if kind.startswith("Mapping") else kind.replace(" | None", "")
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _short(value: float) -> str:
-    return f"{value!r}" if isinstance(value, float) or value < 10**20 else f"a number of {int(math.log10(value)) + 1} digits"
-
-
-def _fits(value: Any, kind: str) -> bool:
-    if kind.startswith("Mapping"):
-        return isinstance(value, Mapping) and all(_fits(name, "str") and _fits(item, "int") for name, item in value.items())
-    kinds = {"int": int, "float": (int, float), "str": str, "bool": bool}
-    name = kind.replace(" | None", "")
-    if value is None:
-        return "None" in kind
-    return isinstance(value, kinds[name]) and (name == "bool" or not isinstance(value, bool))  # type: ignore[arg-type]
+    @property
+    def training(self) -> TrainingSettings:
+        """How to learn, and how long."""
+        return self.section("training")

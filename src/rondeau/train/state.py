@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from rondeau.errors import RunError
+from rondeau.train import optimizers
+from rondeau.train.devices import put_random_states, random_states
 from rondeau.train.loop import Training
 from rondeau.train.progress import Progress
 from rondeau.train.tensors import Entry
@@ -21,10 +23,11 @@ OLD_PROGRESS = 4  # format 1 kept the first four numbers, the weights as they we
 
 def kept(training: Training) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weights for use, and the rest: optimizer, random state, cursor, carried state, progress, the last weights."""
-    rest = {"random": torch.get_rng_state(), "progress": _numbers(*vars(training.progress).values())}
+    rest = {**random_states(training.settings.device), "progress": _numbers(*vars(training.progress).values())}
     rest["cursor"] = _numbers(*training.task.batches.state_dict().values())
-    for i, part in training.optimizer.state_dict()["state"].items():
-        rest.update({f"optimizer.{i}.{name}": value for name, value in part.items()})
+    if numbers := training.schedule.state():
+        rest["schedule"] = _numbers(*numbers)
+    rest.update({f"optimizer.{name}": value for name, value in optimizers.kept(training.optimizer).items()})
     rest.update({f"carried.{name}": value for name, value in _named(training.state)})
     if training.best is None:
         return weights(training.model), copied(rest)
@@ -58,16 +61,14 @@ def restore(training: Training, found: Mapping[str, Tensor]) -> None:
         training.progress = _progress(found["progress"].tolist())
         batches = training.task.batches
         batches.load_state_dict(dict(zip(batches.state_dict(), map(int, found["cursor"].tolist()))))
-        torch.set_rng_state(found["random"])
+        if "schedule" in found:
+            training.schedule.put_state(found["schedule"].tolist())
+        put_random_states(found)
     except (ValueError, OverflowError, RuntimeError) as error:
         raise RunError(f"the saved state is not one of a run ({str(error).splitlines()[0][:200]}); train again") from error
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in found.items():
-        if name.startswith("optimizer."):
-            _, index, field = name.split(".")
-            slots.setdefault(int(index), {})[field] = value
-    training.optimizer.load_state_dict({"state": slots, "param_groups": training.optimizer.state_dict()["param_groups"]})
-    carried = _under("carried.", found)
+    optimizers.put(training.optimizer, _under("optimizer.", found))
+    device = next(training.model.parameters()).device
+    carried = {name: value.to(device) for name, value in _under("carried.", found).items()}
     training.state = _nested(training.task.initial_state(training.model), carried, "") if carried else None
     training.best = training.last = None
     if best := _under("best.", found):
@@ -94,16 +95,16 @@ def _progress(numbers: list[float]) -> Progress:
 
 def _expected(training: Training, names: set[str]) -> Iterator[tuple[str, set[tuple[torch.dtype, tuple[int, ...]]]]]:
     """Every tensor that a state must have, of which types and shapes."""
-    yield "random", {(torch.uint8, tuple(torch.get_rng_state().shape))}
+    for name, value in random_states(training.settings.device).items():
+        yield name, {(value.dtype, tuple(value.shape))}
     yield "progress", {(torch.float64, (length,)) for length in (OLD_PROGRESS, len(fields(Progress)))}
     yield "cursor", {(torch.float64, (len(training.task.batches.state_dict()),))}
+    if numbers := training.schedule.state():
+        yield "schedule", {(torch.float64, (len(numbers),))}
     own = {name: (value.dtype, tuple(value.shape)) for name, value in weights(training.model).items()}
     if any(name.startswith("optimizer.") for name in names):
-        groups = training.optimizer.param_groups
-        for index, parameter in enumerate(p for group in groups for p in group["params"]):
-            yield f"optimizer.{index}.step", {(torch.float32, ())}
-            for field in ("exp_avg", "exp_avg_sq"):
-                yield f"optimizer.{index}.{field}", {(parameter.dtype, tuple(parameter.shape))}
+        for name, dtype, shape in optimizers.expected(training.optimizer, training.settings):
+            yield f"optimizer.{name}", {(dtype, shape)}
     if any(name.startswith("carried.") for name in names):
         for name, value in _named(training.task.initial_state(training.model)):
             yield f"carried.{name}", {(value.dtype, tuple(value.shape))}
