@@ -211,10 +211,10 @@ def lending(blocks: Pool, size: int) -> tuple[arena.Key, np.ndarray]:
 def test_blocks_are_bounded_and_the_oldest_go_first() -> None:
     blocks = Pool(limit=1000)
     lent = [lending(blocks, 100) for _ in range(4)]
-    assert (blocks.lent, blocks.total, blocks.most) == (1600, 0, 1600)
+    assert (blocks.used_bytes, blocks.free_bytes, blocks.peak_bytes) == (1600, 0, 1600)
     for key, block in lent:
         blocks.give(key, block)
-    assert (blocks.lent, blocks.total) == (0, 800)
+    assert (blocks.used_bytes, blocks.free_bytes) == (0, 800)
     assert lending(blocks, 100)[1] is lent[3][1] and lending(blocks, 100)[1] is lent[2][1]
     assert all(lending(blocks, 100)[1] is not block for _, block in lent)
 
@@ -222,7 +222,7 @@ def test_blocks_are_bounded_and_the_oldest_go_first() -> None:
 def test_a_block_larger_than_all_that_may_be_kept_is_let_go() -> None:
     blocks = Pool(limit=1000)
     blocks.give(*lending(blocks, 1000))
-    assert (len(blocks), blocks.total, blocks.lent) == (0, 0, 0)
+    assert (len(blocks), blocks.free_bytes, blocks.used_bytes) == (0, 0, 0)
 
 
 def test_no_more_is_kept_than_twice_what_was_ever_in_use() -> None:
@@ -232,7 +232,7 @@ def test_no_more_is_kept_than_twice_what_was_ever_in_use() -> None:
         assert len(first[1]) < 1.5 * size and first[1] is not second[1]
         blocks.give(*first)
         blocks.give(*second)
-        assert blocks.total + blocks.lent <= 2 * blocks.most == 2 * 8000
+        assert blocks.free_bytes + blocks.used_bytes <= 2 * blocks.peak_bytes == 2 * 8000
 
 
 def test_a_block_serves_what_is_a_little_smaller() -> None:

@@ -1,1 +1,1 @@
-"""The harness of measurements: competitors held to equal results and timed in turn, and the name of the processor."""
+"""The harness of measurements: competitors whose results must agree, timed in turn, and the name of the processor."""

@@ -1,4 +1,4 @@
-"""Measuring: competitors that do the same work, held to the same results, then timed in turn in one process."""
+"""Measuring: competitors that do the same work, whose results are compared first, then timed in turn in one process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rondeau.ir.rewrite import primitive
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 """How far results may lie apart: the norm of the difference over the norm."""
 STEPS = 20
-"""The steps on which cells are held to equal results: over a hundred, some amplify the rounding of float32 without bound."""
+"""The steps on which results are compared: over a hundred, some amplify the rounding of float32 without bound."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def gradients(y: Tensor, leaves: Mapping[str, Tensor], gradient: Tensor) -> dict
 
 
 def assert_equal(competitors: Sequence[Competitor]) -> None:
-    """Holds every competitor to the results of the first.
+    """Compares every competitor's results with those of the first.
 
     Raises:
         RunError: they differ; the message says where and by how much.

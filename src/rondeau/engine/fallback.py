@@ -1,4 +1,4 @@
-"""Saying so, once, when a run goes step by step in Python because no kernel is for its device or type."""
+"""A warning, once, when a run goes step by step in Python because no kernel is for its device or type."""
 
 from __future__ import annotations
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rondeau.engine.backends import compiled
@@ -65,8 +67,8 @@ class Stepper:
         self._go = call.kernel.part
         self._output = self._run.results[0][0].numpy()
 
-    def step(self, entry: int) -> np.ndarray:
-        """The output after reading an entry, (width,): always the same array, with new numbers.
+    def step(self, entry: int) -> NDArray[np.floating[Any]]:
+        """The output after reading an entry, (width,): always the same array, with new values.
 
         Raises:
             InputError: the table has no such entry.

@@ -26,13 +26,11 @@ def run(inputs: ScanInputs) -> Result:
     cell = inputs.cell
     traced = {name: cell.value(name) for name in inputs.trace}
     program = primitive([*cell.roots, *traced.values()])
-    wanted = [program[expr] for expr in (cell.output, *traced.values())]
-    following = [program[expr] for expr in cell.next]
-    frame = _Frame(inputs, [*wanted, *following])
-    rows, state = frame.walk(wanted, following)
-    columns = [_stacked(inputs, expr, [row[i] for row in rows]) for i, expr in enumerate(wanted)]
+    outputs = [program[expr] for expr in (cell.output, *traced.values())]
+    steps, state = _Unrolled(inputs, outputs, [program[expr] for expr in cell.next]).run()
+    y, *traces = (_stacked(inputs, expr, [step[i] for step in steps]) for i, expr in enumerate(outputs))
     # copies: the last states may be what a derivative needs, or the states given, and their owner may change them in place
-    return columns[0], tuple(value.clone() for value in state), dict(zip(traced, columns[1:]))
+    return y, tuple(value.clone() for value in state), dict(zip(traced, traces))
 
 
 def _stacked(inputs: ScanInputs, expr: Expr, steps: list[Tensor]) -> Tensor:
@@ -44,47 +42,49 @@ def _stacked(inputs: ScanInputs, expr: Expr, steps: list[Tensor]) -> Tensor:
     return reversed_within(value, inputs.lengths) if inputs.reverse else value
 
 
-class _Frame:
-    """The values of one run. What does not depend on a state is computed once, for all steps together."""
+class _Unrolled:
+    """A run, step after step. What does not depend on a state is computed once, for all steps together."""
 
-    def __init__(self, inputs: ScanInputs, roots: list[Expr]) -> None:
-        self.inputs = inputs
-        self.moving = depends_on(roots, "state")
-        order = postorder(roots)
-        self.still = dict(self._leaves(order))
+    def __init__(self, inputs: ScanInputs, outputs: list[Expr], following: list[Expr]) -> None:
+        self.inputs, self.outputs, self.following = inputs, outputs, following
+        order = postorder([*outputs, *following])
+        recurrent = depends_on([*outputs, *following], "state")
+        self.once = {expr: leaf(expr, inputs) for expr in order if not expr.args and expr.op != "state"}
         for expr in order:
-            if expr not in self.moving and expr not in self.still:
-                self.still[expr] = evaluate(expr, [self.still[arg] for arg in expr.args], inputs.sizes)
-        self.steps = [expr for expr in order if expr in self.moving and expr.op != "state"]
+            if expr not in recurrent and expr not in self.once:
+                self.once[expr] = evaluate(expr, [self.once[arg] for arg in expr.args], inputs.sizes)
+        self.each = [expr for expr in order if expr in recurrent and expr.op != "state"]
 
-    def _leaves(self, order: list[Expr]) -> list[tuple[Expr, Tensor]]:
-        return [(expr, leaf(expr, self.inputs)) for expr in order if not expr.args and expr.op != "state"]
-
-    def walk(self, wanted: list[Expr], following: list[Expr]) -> tuple[list[list[Tensor]], States]:
-        inputs = self.inputs
-        state, rows = inputs.state, []
-        used = {arg for expr in self.steps for arg in expr.args} | {*wanted, *following}
-        fixed = {expr: value for expr, value in self.still.items() if expr in used and value.dim() < 3}
-        fixed |= {e: v[:, 0] for e, v in self.still.items() if e in used and v.dim() == 3 and v.shape[1] == 1 != inputs.time}
-        sliced = {e: v.unbind(1) for e, v in self.still.items() if e in used and e not in fixed}
-        live = None if inputs.lengths is None else alive(inputs.lengths, inputs.time, inputs.x)
+    def run(self) -> tuple[list[list[Tensor]], States]:
+        """The outputs of every step, each (batch, width), and the last states."""
+        inputs, state, steps = self.inputs, self.inputs.state, []
+        fixed, sliced = self._given()
+        running = None if inputs.lengths is None else alive(inputs.lengths, inputs.time, inputs.x)
         for t in range(inputs.time):
             before = state if inputs.clip is None else tuple(_Clipped.apply(value, inputs.clip) for value in state)
-            values = {item.symbol: value for item, value in zip(inputs.cell.states, before)}
-            values |= fixed | {expr: steps[t] for expr, steps in sliced.items()}
-            for expr in self.steps:
-                values[expr] = evaluate(expr, [values[arg] for arg in expr.args], inputs.sizes)
-            row = [self._wide(values[expr], expr.width.bind(inputs.sizes)) for expr in wanted]
-            new = [self._wide(values[expr], old.shape[-1]) for expr, old in zip(following, state)]
-            if live is not None:
-                row = [torch.where(live[t], value, torch.zeros_like(value)) for value in row]
-                new = [torch.where(live[t], value, old) for value, old in zip(new, state)]  # past its end nothing is clipped
-            state = tuple(new)
-            rows.append(row)
-        return rows, state
+            outputs, after = self._step({**fixed, **{expr: values[t] for expr, values in sliced.items()}}, before)
+            if running is not None:
+                outputs = [torch.where(running[t], value, torch.zeros_like(value)) for value in outputs]
+                after = [torch.where(running[t], value, old) for value, old in zip(after, state)]  # past its end: not clipped
+            state = tuple(after)
+            steps.append(outputs)
+        return steps, state
 
-    def _wide(self, value: Tensor, width: int) -> Tensor:
-        return value.expand(self.inputs.batch, width)
+    def _given(self) -> tuple[dict[Expr, Tensor], dict[Expr, tuple[Tensor, ...]]]:
+        """What a step reads of the values computed once: those that stay the same, and those of each step."""
+        used = {arg for expr in self.each for arg in expr.args} | {*self.outputs, *self.following}
+        known = {expr: value for expr, value in self.once.items() if expr in used}
+        fixed = {expr: value for expr, value in known.items() if value.dim() < 3}
+        fixed |= {e: v[:, 0] for e, v in known.items() if v.dim() == 3 and v.shape[1] == 1 != self.inputs.time}
+        return fixed, {expr: value.unbind(1) for expr, value in known.items() if expr not in fixed}
+
+    def _step(self, values: dict[Expr, Tensor], state: States) -> tuple[list[Tensor], list[Tensor]]:
+        sizes, batch = self.inputs.sizes, self.inputs.batch
+        values |= {item.symbol: value for item, value in zip(self.inputs.cell.states, state)}
+        for expr in self.each:
+            values[expr] = evaluate(expr, [values[arg] for arg in expr.args], sizes)
+        outputs = [values[expr].expand(batch, expr.width.bind(sizes)) for expr in self.outputs]
+        return outputs, [values[expr].expand(batch, old.shape[-1]) for expr, old in zip(self.following, state)]
 
 
 class _Clipped(torch.autograd.Function):

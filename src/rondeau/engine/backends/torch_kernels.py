@@ -60,7 +60,7 @@ def refusal(inputs: ScanInputs) -> str | None:
     if signature(inputs.cell) not in _kernels():
         return f"{inputs.cell.name} is not one of PyTorch's LSTM, GRU and RNN"
     if inputs.trace:
-        return "PyTorch's kernels do not hand out their gates"
+        return "PyTorch's kernels do not return their gates"
     if inputs.clip is not None:
         return "PyTorch's kernels do not clip gradients step by step"
     if not inputs.batch or not inputs.time or not all(size for size in inputs.sizes.values()):

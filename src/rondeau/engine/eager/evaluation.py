@@ -19,7 +19,7 @@ from rondeau.ir.ops import OPS
 
 def evaluated(exprs: list[Expr], inputs: ScanInputs) -> dict[Expr, Tensor]:
     """Expressions below the level of the state: (width,), (batch, 1, width) or (batch, time, width), with time as given; a
-    reversed run turns its rows round by itself."""
+    reversed run reverses its rows by itself."""
     forward = replace(inputs, reverse=False)
     values: dict[Expr, Tensor] = {}
     for expr in postorder(exprs):
@@ -31,7 +31,7 @@ def evaluated(exprs: list[Expr], inputs: ScanInputs) -> dict[Expr, Tensor]:
 
 
 def leaf(expr: Expr, inputs: ScanInputs) -> Tensor:
-    """The value of a leaf that is not a state: parameters (rows[, columns]), inputs (batch, time or 1, width), numbers (1,)."""
+    """The value of a leaf that is no state: parameters (rows[, columns]), inputs (batch, time or 1, width), constants (1,)."""
     if expr.op == "input":
         return _input(expr, inputs)
     if expr.op in ("constant", "size"):

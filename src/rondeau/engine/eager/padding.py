@@ -1,4 +1,4 @@
-"""Padded sequences: which steps count, and turning each sequence round within its length."""
+"""Padded sequences: which steps count, and reversing each sequence within its length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def alive(lengths: Tensor, time: int, like: Tensor) -> Tensor:
 
 
 def reversed_within(value: Tensor, lengths: Tensor) -> Tensor:
-    """``value`` (batch, time, width) with each sequence turned round within its length; the padding stays."""
+    """``value`` (batch, time, width) with each sequence reversed within its length; the padding stays."""
     steps = torch.arange(value.shape[1], device=value.device)
     ends = lengths.to(value.device)[:, None]
     order = torch.where(steps < ends, ends - 1 - steps, steps)

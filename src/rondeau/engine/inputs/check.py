@@ -36,32 +36,15 @@ def check_inputs(
     Raises:
         InputError: an argument is missing, or has a wrong shape, type or device.
     """
-    if not isinstance(cell, Cell):
-        get(cell)  # says what to write instead
-        raise InputError(f"the first argument is a cell, not a name; write cells.get({cell!r})")
+    _check_cell(cell)
     _check_x(x)
     extras = {**_contexts(cell, context), **_masks(cell, masks)}
-    names = tuple(item.name for item in cell.parameters)
-    if set(params) != set(names):
-        raise InputError(
-            f"{cell.name} takes the parameters {', '.join(names) or 'none'}, but got {', '.join(params) or 'none'}"
-        )
-    given = _states(cell, state)
-    sizes, fault = sizes_of(cell, params, x, given, extras)
+    weights, given = _parameters(cell, params), _states(cell, state)
+    sizes, fault = sizes_of(cell, weights, x, given, extras)
     _check_room(cell, sizes, x)
     full = given or tuple(_zeros(x, item.width.bind(sizes), fault is None) for item in cell.states)
-    inputs = ScanInputs(
-        cell,
-        sizes,
-        {n: params[n] for n in names},
-        x,
-        full,
-        extras,
-        _lengths(lengths, x),
-        reverse,
-        _clip(clip),
-        _trace(cell, trace),
-    )
+    options = reverse, _clip(clip), _trace(cell, trace)
+    inputs = ScanInputs(cell, sizes, weights, x, full, extras, _lengths(lengths, x), *options)
     _check_shapes(inputs)
     if fault is not None:
         raise InputError(fault)
@@ -71,6 +54,22 @@ def check_inputs(
 def _zeros(x: Tensor, width: int, sound: bool) -> Tensor:
     """An initial state; one that only its shape will be asked of takes no memory."""
     return x.new_zeros(x.shape[0], width) if sound else x.new_zeros(1).expand(x.shape[0], width)
+
+
+def _check_cell(cell: Cell) -> None:
+    if not isinstance(cell, Cell):
+        get(cell)  # says what to write instead
+        raise InputError(f"the first argument is a cell, not a name; write cells.get({cell!r})")
+
+
+def _parameters(cell: Cell, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The parameters in the cell's order."""
+    names = tuple(item.name for item in cell.parameters)
+    if set(params) != set(names):
+        raise InputError(
+            f"{cell.name} takes the parameters {', '.join(names) or 'none'}, but got {', '.join(params) or 'none'}"
+        )
+    return {name: params[name] for name in names}
 
 
 def _check_x(x: Tensor) -> None:
@@ -93,7 +92,7 @@ def _check_room(cell: Cell, sizes: Mapping[str, int], x: Tensor) -> None:
     count = batch * max(time, 1) * widest
     if count > MOST:
         raise InputError(
-            f"{batch:,} sequences of {time:,} steps with {widest:,} features are {count:,} numbers, "
+            f"{batch:,} sequences of {time:,} steps with {widest:,} features are {count:,} elements, "
             f"of which a run takes at most {MOST:,}; run shorter pieces, and hand the state on"
         )
 

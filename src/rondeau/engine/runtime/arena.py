@@ -1,7 +1,16 @@
-"""Memory that runs hand on to one another: fresh pages cost a large part of a step.
+"""`allocate`: memory for runs, reused, because fresh pages cost a large part of a step.
 
-What is lent is a storage of its own over a part of a block. The block comes back when the storage dies, that is when no tensor,
-view, alias, array or capsule over it is left, whoever made them.
+::
+
+    Pool     free:    [ block ] [ block      ]        in use:  [ block          ]
+                                                               |<-- count -->|
+                                                                      |
+    allocate(like, count)  ->  tensor  ->  storage of its own over the first ``count`` elements
+                                              |
+                           when the storage dies, its finaliser returns the whole block to the pool
+
+The storage dies when no tensor, view, alias, array or capsule over it is left, whoever made them; so autograd, hooks on saved
+tensors and other libraries may keep what they like for as long as they like.
 """
 
 from __future__ import annotations
@@ -16,40 +25,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SMALL = 1 << 16  # numbers; below this the allocator's own reuse is as good
-LIMIT = 1 << 30  # bytes kept for reuse
+SMALL = 1 << 16  # elements below which PyTorch's allocator reuses its own memory as well as we could
+LIMIT = 1 << 30  # bytes of free blocks at most
 
 Key = tuple[torch.dtype, int]
+Block = tuple[Key, np.ndarray]
 
 
 class Pool:
-    """Pool for reuse: with those lent at most twice as many bytes as were ever lent at a time, and at most ``limit``.
+    """Free blocks: with those in use at most twice as many bytes as were ever in use at a time, and at most ``limit``.
 
-    A storage may die in any thread and at any moment, even while this thread holds the lock: what comes back is put into a
-    queue, and sorted in by whoever holds the lock or gets it without waiting.
+    A storage may die in any thread and at any moment, even while this thread holds the lock: a block that comes back waits in a
+    queue until whoever holds the lock, or gets it without waiting, puts it among the free ones.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.total = self.lent = self.most = 0  # bytes free, bytes lent, and the most that were lent at a time
-        self._free: OrderedDict[int, tuple[Key, np.ndarray]] = OrderedDict()
-        self._returned: deque[tuple[Key, np.ndarray]] = deque()
+        self.free_bytes = self.used_bytes = self.peak_bytes = 0
+        self._free: OrderedDict[int, Block] = OrderedDict()  # by identity, in the order in which they came back
+        self._returned: deque[Block] = deque()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._free)
 
-    def take(self, key: Key, make: Callable[[], np.ndarray]) -> tuple[Key, np.ndarray]:
+    def take(self, key: Key, make: Callable[[], np.ndarray]) -> Block:
         """A block of this type and at least this size, but less than half as large again; a new one if there is none."""
         dtype, size = key
         with self._lock:
-            self._sort_in()
+            self._collect()
             fitting = [(n, -i, name) for i, (name, ((d, n), _)) in enumerate(self._free.items()) if d == dtype and n >= size]
             _, _, name = min(fitting, default=(0, 0, 0))
             found = self._remove(name) if name and 2 * self._free[name][0][1] < 3 * size else (key, make())
-            self.lent += found[1].nbytes
-            self.most = max(self.most, self.lent)
-            self._bound()
+            self.used_bytes += found[1].nbytes
+            self.peak_bytes = max(self.peak_bytes, self.used_bytes)
+            self._shrink()
         return found
 
     def give(self, key: Key, block: np.ndarray) -> None:
@@ -57,38 +67,40 @@ class Pool:
         self._returned.append((key, block))
         while self._returned and self._lock.acquire(blocking=False):
             try:
-                self._sort_in()
+                self._collect()
             finally:
                 self._lock.release()
 
     def clear(self) -> None:
-        """Lets all blocks go."""
+        """Frees all blocks."""
         with self._lock:
-            self._sort_in()
+            self._collect()
             self._free.clear()
-            self.total, self.most = 0, self.lent
+            self.free_bytes, self.peak_bytes = 0, self.used_bytes
 
     def after_fork(self) -> None:
         """In the child the lock's holder is gone, and what it had in hand with it."""
-        lent = self.lent
+        used = self.used_bytes
         self.__init__(self.limit)  # type: ignore[misc]
-        self.lent = self.most = lent
+        self.used_bytes = self.peak_bytes = used
 
-    def _sort_in(self) -> None:
+    def _collect(self) -> None:
+        """Puts what came back among the free blocks."""
         while self._returned:
             key, block = self._returned.popleft()
             self._free[id(block)] = key, block
-            self.total += block.nbytes
-            self.lent -= block.nbytes
-        self._bound()
+            self.free_bytes += block.nbytes
+            self.used_bytes -= block.nbytes
+        self._shrink()
 
-    def _bound(self) -> None:
-        while self._free and self.total > min(self.limit, 2 * self.most - self.lent):
+    def _shrink(self) -> None:
+        """Frees the blocks that came back longest ago, until the bounds hold."""
+        while self._free and self.free_bytes > min(self.limit, 2 * self.peak_bytes - self.used_bytes):
             self._remove(next(iter(self._free)))
 
-    def _remove(self, name: int) -> tuple[Key, np.ndarray]:
+    def _remove(self, name: int) -> Block:
         found = self._free.pop(name)
-        self.total -= found[1].nbytes
+        self.free_bytes -= found[1].nbytes
         return found
 
 
@@ -98,15 +110,15 @@ if hasattr(os, "register_at_fork"):
 
 
 def allocate(like: Tensor, count: int) -> Tensor:
-    """An uninitialised vector of ``count`` numbers of the type of ``like``, handed on once nothing refers to its storage."""
+    """An uninitialised vector of ``count`` elements of the type of ``like``, whose memory is reused once its storage dies."""
     if count < SMALL:
         return like.new_empty(count)
     dtype, size = like.dtype, _rounded(count)
     with torch.inference_mode(False), torch.no_grad():
         key, block = _pool.take((dtype, size), lambda: torch.empty(size, dtype=dtype).numpy())
-        loan = block[:count]
-        weakref.finalize(loan, _pool.give, key, block).atexit = False
-        return torch.from_numpy(loan)  # its storage alone keeps the loan
+        part = block[:count]
+        weakref.finalize(part, _pool.give, key, block).atexit = False
+        return torch.from_numpy(part)  # its storage alone keeps the part alive
 
 
 def _rounded(count: int) -> int:
