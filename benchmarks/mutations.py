@@ -119,7 +119,7 @@ MUTATIONS = (
     Mutation(
         SCHEDULE,
         "s.place.offset == place.offset",
-        "s.place.row == place.row",
+        "s.place.row_size == place.row_size",
         "a state is overwritten before other features of it are read",
     ),
     Mutation(
@@ -130,7 +130,12 @@ MUTATIONS = (
     ),
     Mutation(SCHEDULE, "offset += self.width(part)", "offset += 0", "the parts of a concatenation are stored over one another"),
     Mutation(LAYOUT, " and same(uses[arg], [sum_])", "", "a saved value overwrites a column that something else reads"),
-    Mutation(LAYOUT, 'Place("S", "step", row, offset)', 'Place("S", "step", row)', "all saved values lie on one another"),
+    Mutation(
+        LAYOUT,
+        'Place(Buffer("saved"), "step", row, offset)',
+        'Place(Buffer("saved"), "step", row)',
+        "all saved values lie on one another",
+    ),
     Mutation(
         LAYOUT,
         "first = parameter.gates.index(expr.attrs[1]) * width",
@@ -154,8 +159,8 @@ MUTATIONS = (
     Mutation(EMIT, '"max": float("-inf")', '"max": 0.0', "the maximum of negative numbers is zero"),
     Mutation(
         EMIT,
-        'w.integer("mul", w.integer("add", self.first_slot, slot), place.row)',
-        'w.integer("mul", slot, place.row)',
+        'w.integer("mul", w.integer("add", self.first_slot, slot), place.row_size)',
+        'w.integer("mul", slot, place.row_size)',
         "every part of the batch works on the first sequences",
     ),
     Mutation(EMIT, "if s.add:\n", "if False:\n", "the gradient of what is fixed for a sequence is that of one step"),
@@ -169,8 +174,8 @@ MUTATIONS = (
     Mutation(EMIT, "offset += len(pack.group.accumulators)", "offset += 0", "two groups of accumulators lie on one another"),
     Mutation(
         EMIT,
-        'self.w.integer("mul", self.stride, place.row) if',
-        "str(place.row) if",
+        'self.w.integer("mul", self.stride, place.row_size) if',
+        "str(place.row_size) if",
         "a tile reads rows that do not belong together",
     ),
     Mutation(

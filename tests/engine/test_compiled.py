@@ -15,6 +15,7 @@ from rondeau import cell, cells, input, scan, state, step, tanh, weight
 from rondeau.cells import ALL
 from rondeau.engine.backends.reference import evaluate
 from rondeau.engine.compile import printing as shown
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.runtime import arena, program
 from rondeau.engine.runtime.buffers import Frame, frame
 from rondeau.errors import InputError
@@ -26,23 +27,27 @@ GUARD = 64
 MARK = 777.25
 
 
+class Guard(Buffer):
+    """A buffer that no kernel knows."""
+
+
 class Guards:
     """Stands guards between and around the buffers of every run."""
 
     def __init__(self, monkeypatch) -> None:
         self.frames: dict[int, Frame] = {}
-        self.ranks: dict[tuple[tuple[str, tuple[int, int]], ...], int] = {}
+        self.ranks: dict[tuple[tuple[Buffer, tuple[int, int]], ...], int] = {}
         self.made: list[torch.Tensor] = []
         monkeypatch.setattr(program, "frame", self.frame)
         monkeypatch.setattr(program, "allocate", self.allocate)
         program._program.cache_clear()
 
     def frame(self, shapes) -> Frame:
-        wider = [("guard first", (1, GUARD))]
-        for name, shape in shapes:
-            wider += [(name, shape), (f"guard {name}", (1, GUARD))]
+        wider = [(Guard("scratch", "before all"), (1, GUARD))]
+        for buffer, shape in shapes:
+            wider += [(buffer, shape), (Guard("scratch", f"after {buffer}"), (1, GUARD))]
         rank = self.ranks.setdefault(tuple(wider), len(self.ranks))
-        found = frame([*wider, ("guard", (1, rank << 12))])  # no two of one size
+        found = frame([*wider, (Guard("scratch", "last"), (1, rank << 12))])  # no two of one size
         self.frames[found.size] = found
         return found
 
@@ -55,8 +60,8 @@ class Guards:
         found = []
         for whole in self.made:
             at = self.frames[len(whole)]
-            values = {name: at.view(whole, name) for name in at.at if name.startswith("guard")}
-            found += [name for name, value in values.items() if (value != MARK).any() and (value != 0).any()]
+            values = {buffer: at.view(whole, buffer) for buffer in at.at if isinstance(buffer, Guard)}
+            found += [str(buffer) for buffer, value in values.items() if (value != MARK).any() and (value != 0).any()]
         return found
 
 

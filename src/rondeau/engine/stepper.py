@@ -55,12 +55,12 @@ class Stepper:
         rows = replace(dense(1, len(table), False, 1, 1, False), steps=1, parts=1, team=1, table=parts, owners=once)
         self._run = program_of(inputs).prepare(inputs, rows)
         self._rows, call = rows, self._run.call
-        levels = program_of(inputs).layout.rows
+        levels = program_of(inputs).layout.buffers
         size, self._entries = table.element_size(), len(table)
         self._moving = [
             (HEADER + i, call.words[HEADER + i], levels[name][1] * size)
             for i, name in enumerate(call.code.buffers)
-            if name in levels and levels[name][0] == "step" and name != "y"
+            if name in levels and levels[name][0] == "step" and name.kind != "y"
         ]
         self._words, self._address = call.words, ctypes.addressof(call.words)
         call.kernel.pack(self._address, 0, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Plan
 
 Built = TypeVar("Built", covariant=True)
@@ -16,9 +17,9 @@ class Code:
     with their elements, and ``scratch`` with its features for each sequence."""
 
     text: str
-    buffers: tuple[str, ...]
-    packed: tuple[tuple[str, int], ...]
-    scratch: tuple[tuple[str, int], ...]
+    buffers: tuple[Buffer, ...]
+    packed: tuple[tuple[Buffer, int], ...]
+    scratch: tuple[tuple[Buffer, int], ...]
 
 
 class Emitter(Protocol[Built]):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.canonicalise import Step
 from rondeau.engine.compile.differentiate import Reverse, cotangent
+from rondeau.engine.compile.levels import Level
 from rondeau.engine.compile.linear import Term, linear
 from rondeau.engine.compile.plan import MatrixBlock, Place, Store, Work
 from rondeau.ir.expressions import Expr, constant, spread
@@ -31,9 +34,9 @@ class Column:
 class Layout:
     """Places of a run.
 
-    ``columns`` lie side by side in the buffer ``X``; ``other`` hoisted values have buffers of their own. ``loads`` and
-    ``stores`` are those of the forward step, the last ``kept`` stores being only for a later backward run; ``buffers`` gives
-    each buffer's level and row.
+    ``columns`` lie side by side in one buffer; ``other`` hoisted values have buffers of their own. ``loads`` and ``stores``
+    are those of the forward step, ``kept`` the stores for a later backward run; ``buffers`` gives each buffer's level, and
+    the features of a row.
     """
 
     step: Step
@@ -46,7 +49,7 @@ class Layout:
     back_loads: tuple[tuple[Expr, Place], ...]
     back_stores: tuple[Store, ...]
     cotangents: tuple[tuple[Expr, int], ...]
-    buffers: tuple[tuple[str, str, int], ...]
+    buffers: Mapping[Buffer, tuple[Level, int]]
 
     @cached_property
     def matrix(self) -> str | None:
@@ -68,11 +71,6 @@ class Layout:
         item = self.step.cell.parameter(terms[0][1].attrs[0]) if len(names) == 1 else None
         return item.name if item is not None and tuple(term.attrs[1] for _, term in terms) == item.gates else None
 
-    @cached_property
-    def rows(self) -> dict[str, tuple[str, int]]:
-        """The level and the row of each buffer."""
-        return {name: (level, row) for name, level, row in self.buffers}
-
     def work(self, kernel: KernelName) -> Work:
         """What a kernel computes at each step, and from what."""
         if kernel == "backward":
@@ -85,10 +83,10 @@ class Layout:
         item, sizes = self.step.cell.parameter(name), self.step.numbers
         assert item.columns is not None
         row = item.gates.index(gate) * item.rows.bind(sizes)
-        return MatrixBlock(f"param:{name}", row, start.bind(sizes), item.columns.bind(sizes))
+        return MatrixBlock(Buffer("parameter", name), row, start.bind(sizes), item.columns.bind(sizes))
 
     @cached_property
-    def operands(self) -> set[str]:
+    def operands(self) -> set[Buffer]:
         """The buffers of hoisted values that the gradients of matrices are products with."""
         bases = {_base(product.operand) for product in self.reverse.matrices}
         return {place.buffer for expr, place in self.loads if expr in bases}
@@ -105,7 +103,7 @@ class _Arranger:
         self.levels = step.levels
         self.columns = self._columns()
         self.x_row = sum(self.width(c.expr) for c in self.columns)
-        self.hoisted = {c.expr: Place("X", "step", self.x_row, c.offset) for c in self.columns}
+        self.hoisted = {c.expr: Place(Buffer("columns"), "step", self.x_row, c.offset) for c in self.columns}
         self.other = self._other()
         self.hoisted.update(self.other)
         self.states = {s.symbol: i for i, s in enumerate(step.cell.states)}
@@ -135,11 +133,11 @@ class _Arranger:
             if expr.op == "vector":
                 parameter = self.step.cell.parameter(expr.attrs[0])
                 first = parameter.gates.index(expr.attrs[1]) * width
-                places[expr] = Place(f"param:{parameter.name}", "constant", width * len(parameter.gates), first)
+                places[expr] = Place(Buffer("parameter", parameter.name), "constant", width * len(parameter.gates), first)
             elif expr.op == "input":
-                places[expr] = Place(f"in:{expr.attrs[0]}", level, width)
+                places[expr] = Place(Buffer("input", expr.attrs[0]), level, width)
             else:
-                places[expr] = Place(f"h{len(places)}", level, width)
+                places[expr] = Place(Buffer("hoisted", len(places)), level, width)
         return places
 
     def layout(self) -> Layout:
@@ -147,26 +145,25 @@ class _Arranger:
         step = self.step
         loads = {
             **self.hoisted,
-            **{symbol: Place(f"state{i}", "sequence", self._state_width(i)) for symbol, i in self.states.items()},
+            **{symbol: self._state(i) for symbol, i in self.states.items()},
         }
-        stores = [Store(step.output, Place("y", "step", self.width(step.output)))]
-        stores += [
-            Store(self._wide(e, i), Place(f"state{i}", "sequence", self._state_width(i))) for i, e in enumerate(step.next)
-        ]
-        stores += [Store(e, Place(f"trace{i}", "step", self.width(e))) for i, e in enumerate(step.traced)]
+        stores = [Store(step.output, Place(Buffer("y"), "step", self.width(step.output)))]
+        stores += [Store(self._wide(e, i), self._state(i)) for i, e in enumerate(step.next)]
+        stores += [Store(e, Place(Buffer("trace", i), "step", self.width(e))) for i, e in enumerate(step.traced)]
         kept, places = self._kept()
         back_loads = self._back_loads(places)
         back_stores, cotangents = self._back_stores()
         everything = [*loads.values(), *back_loads.values()]
         everything += [s.place for s in (*stores, *kept, *back_stores)]
-        buffers = {p.buffer: (p.buffer, p.level, p.row) for p in everything}
+        buffers = {place.buffer: (place.level, place.row_size) for place in everything}
         return Layout(
             step, self.reverse, self.columns, tuple(self.other.items()), tuple(loads.items()), tuple(stores), tuple(kept),
-            tuple(back_loads.items()), tuple(back_stores), tuple(cotangents.items()), tuple(buffers.values()),
+            tuple(back_loads.items()), tuple(back_stores), tuple(cotangents.items()), buffers,
         )  # fmt: skip
 
-    def _state_width(self, index: int) -> int:
-        return self.step.cell.states[index].width.bind(self.step.numbers)
+    def _state(self, index: int, gradient: bool = False) -> Place:
+        width = self.step.cell.states[index].width.bind(self.step.numbers)
+        return Place(Buffer("state", index, gradient), "sequence", width)
 
     def _wide(self, expr: Expr, index: int) -> Expr:
         """A scalar next value stretched to the width of its state."""
@@ -182,7 +179,8 @@ class _Arranger:
         places: dict[Expr, Place] = {}
         for expr in back:
             if expr in self.states and (expr in leaves or any(_base(m.operand) is expr for m in self.reverse.matrices)):
-                places[expr] = Place(f"prev{self.states[expr]}", "step", self._state_width(self.states[expr]))
+                index = self.states[expr]
+                places[expr] = Place(Buffer("previous", index), "step", self._state(index).row_size)
                 kept.append(Store(expr, places[expr]))
         fresh = [expr for expr in self.reverse.saved if expr not in self.hoisted]
         free = self._free_columns(leaves)
@@ -192,13 +190,13 @@ class _Arranger:
             if expr in free:
                 places[expr] = free[expr]
             else:
-                places[expr] = Place("S", "step", row, offset)
+                places[expr] = Place(Buffer("saved"), "step", row, offset)
                 offset += self.width(expr)
             kept.append(Store(expr, places[expr]))
         for matrix in self.reverse.matrices:
             base = _base(matrix.operand)
             if base not in places and base not in self.hoisted and base.op != "constant":
-                places[base] = Place(f"op{len(kept)}", "step", self.width(base))
+                places[base] = Place(Buffer("operand", len(kept)), "step", self.width(base))
                 kept.append(Store(base, places[base]))
         return kept, places
 
@@ -243,20 +241,18 @@ class _Arranger:
 
     def _back_loads(self, places: dict[Expr, Place]) -> dict[Expr, Place]:
         step = self.step
-        loads = {expr: place for expr, place in {**self.hoisted, **places}.items() if not place.buffer.startswith("op")}
-        loads[cotangent(0, step.output.width)] = Place("dy", "step", self.width(step.output))
+        loads = {expr: place for expr, place in {**self.hoisted, **places}.items() if place.buffer.kind != "operand"}
+        loads[cotangent(0, step.output.width)] = Place(Buffer("y").derivative, "step", self.width(step.output))
         for i, state in enumerate(step.cell.states):
-            loads[cotangent(1 + i, state.width)] = Place(f"state{i}", "sequence", self._state_width(i))
+            loads[cotangent(1 + i, state.width)] = self._state(i, gradient=True)
         for j, expr in enumerate(step.traced):
             index = 1 + len(step.next) + j
-            loads[cotangent(index, expr.width)] = Place(f"dtrace{j}", "step", self.width(expr))
+            loads[cotangent(index, expr.width)] = Place(Buffer("trace", j).derivative, "step", self.width(expr))
         return loads
 
     def _back_stores(self) -> tuple[list[Store], dict[Expr, int]]:
         reverse, step = self.reverse, self.step
-        stores = [
-            Store(self._wide(e, i), Place(f"state{i}", "sequence", self._state_width(i))) for i, e in enumerate(reverse.states)
-        ]
+        stores = [Store(self._wide(e, i), self._state(i, gradient=True)) for i, e in enumerate(reverse.states)]
         given = dict(zip(step.hoisted, reverse.hoisted))
         cotangents: dict[Expr, int] = {}
         blocks: list[tuple[Expr, int]] = []
@@ -280,14 +276,14 @@ class _Arranger:
                 known[matrix.cotangent] = offset
                 blocks.append((matrix.cotangent, offset))
                 offset += self.width(matrix.cotangent)
-        stores += [Store(expr, Place("D", "step", offset, at)) for expr, at in blocks]
+        stores += [Store(expr, Place(Buffer("cotangents"), "step", offset, at)) for expr, at in blocks]
         cotangents.update(known)
         for column in self.columns:
             if column.constants:
                 stores.append(
                     Store(
                         self._as_wide(given[column.expr], column.expr),
-                        Place("db", "constant", self.x_row, column.offset),
+                        Place(Buffer("constants").derivative, "constant", self.x_row, column.offset),
                         add=True,
                     )
                 )
@@ -295,8 +291,7 @@ class _Arranger:
             g = given[expr]
             if g is None or self.levels[expr] == "step":
                 continue
-            name = f"d{place.buffer}" if expr.op == "vector" else f"dh:{place.buffer}"
-            at = Place(name, "constant" if self.levels[expr] == "constant" else "sequence", place.row, place.offset)
+            at = replace(place, buffer=place.buffer.derivative, level=self.levels[expr])
             stores.append(Store(self._as_wide(g, expr), at, add=True))
         return stores, cotangents
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.levels import Level
 from rondeau.ir.expressions import Expr
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a vector lies: in rows of ``row`` features of ``buffer``, from feature ``offset``.
+    """Where a vector lies: in rows of ``row_size`` features of ``buffer``, from feature ``offset``.
 
     ``level`` says what selects the row: ``step`` (sequence and time), ``sequence``, ``constant`` (there is one row).
     """
 
-    buffer: str
+    buffer: Buffer
     level: Level
-    row: int
+    row_size: int
     offset: int = 0
 
     def shifted(self, features: int) -> Place:
@@ -47,7 +48,7 @@ class Work:
 class MatrixBlock:
     """Where a matrix begins in the parameter that it is a part of, whose rows are ``length`` elements long."""
 
-    buffer: str
+    buffer: Buffer
     row: int
     column: int
     length: int
@@ -100,5 +101,5 @@ class Plan:
 
     blocks: tuple[Block, ...]
     copies: tuple[tuple[Place, Place, int], ...]
-    scratch: tuple[tuple[str, int], ...]
+    scratch: tuple[tuple[Buffer, int], ...]
     backward: bool = False

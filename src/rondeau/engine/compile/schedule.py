@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Block, Group, Load, MatrixBlock, Place, Plan, Store, Term, Work
 from rondeau.ir.expressions import Expr
 from rondeau.ir.nodes import postorder
@@ -30,7 +31,7 @@ def schedule(work: Work, width: Callable[[Expr], int], block: Callable[[Expr], M
 class _Scheduler:
     def __init__(self, work: Work, width: Callable[[Expr], int], block: Callable[[Expr], MatrixBlock]) -> None:
         self.loads, self.width, self.block, self.backward = dict(work.loads), width, block, work.backward
-        self.scratch: dict[str, int] = {}
+        self.scratch: dict[Buffer, int] = {}
         self.kept: dict[Expr, Place] = {}
         self.phases: dict[Expr, int] = {}
         self.stores = [part for store in work.stores for part in self._pieces(store)]
@@ -80,7 +81,7 @@ class _Scheduler:
         """Finds every value that must lie in a buffer for a later phase, from the last use to the first."""
         for store in self.stores:
             self.phase(store.expr)
-            owned = not store.add and not store.place.buffer.startswith("state")
+            owned = not store.add and store.place.buffer.kind != "state"
             if owned and store.expr not in self.loads and store.expr.args:
                 self.kept.setdefault(store.expr, store.place)
         self.wanted: dict[Expr, None] = {}
@@ -144,9 +145,9 @@ class _Scheduler:
         return [(expr.args[0], self.phase(expr), self.width(expr.args[0]))]
 
     def _scratch(self, width: int) -> Place:
-        name = f"scratch{len(self.scratch)}"
-        self.scratch[name] = width
-        return Place(name, "sequence", width)
+        buffer = Buffer("scratch", len(self.scratch))
+        self.scratch[buffer] = width
+        return Place(buffer, "sequence", width)
 
     def _cheap(self, expr: Expr, phase: int, width: int) -> bool:
         """Whether ``expr``, of an earlier phase and this width, is computed again rather than kept."""
@@ -243,14 +244,14 @@ class _Scheduler:
         copies: list[tuple[Place, Place, int]] = []
         blocks = list(plan.blocks)
         scratch = dict(plan.scratch)
-        for buffer in sorted({s.place.buffer for b in blocks for s in b.stores if s.place.buffer.startswith("state")}):
+        for buffer in sorted({s.place.buffer for b in blocks for s in b.stores if s.place.buffer.kind == "state"}):
             if not _unsafe(buffer, blocks):
                 continue
-            row = next(s.place.row for b in blocks for s in b.stores if s.place.buffer == buffer)
-            name = f"next_{buffer}"
-            scratch[name] = row
-            blocks = [_renamed(block, buffer, name) for block in blocks]
-            copies.append((Place(name, "sequence", row), Place(buffer, "sequence", row), row))
+            size = next(s.place.row_size for b in blocks for s in b.stores if s.place.buffer == buffer)
+            following = buffer._replace(kind="next")
+            scratch[following] = size
+            blocks = [_redirected(block, buffer, following) for block in blocks]
+            copies.append((Place(following, "sequence", size), Place(buffer, "sequence", size), size))
         return Plan(tuple(blocks), tuple(sorted(copies, key=lambda c: c[0].buffer)), tuple(scratch.items()), plan.backward)
 
 
@@ -259,7 +260,7 @@ def _start(expr: Expr, width: Callable[[Expr], int]) -> int:
     return width(Expr("extent", (), (), expr.attrs[0]))
 
 
-def _unsafe(buffer: str, blocks: list[Block]) -> bool:
+def _unsafe(buffer: Buffer, blocks: list[Block]) -> bool:
     """Whether a write to the state ``buffer`` could destroy what is still to be read."""
     first = min(i for i, b in enumerate(blocks) if any(s.place.buffer == buffer for s in b.stores))
     for index, block in enumerate(blocks):
@@ -272,11 +273,11 @@ def _unsafe(buffer: str, blocks: list[Block]) -> bool:
     return False
 
 
-def _aligned(place: Place, block: Block, buffer: str) -> bool:
+def _aligned(place: Place, block: Block, buffer: Buffer) -> bool:
     """Whether the block writes the state at the very features that it reads."""
     return all(s.place.offset == place.offset for s in block.stores if s.place.buffer == buffer)
 
 
-def _renamed(block: Block, old: str, new: str) -> Block:
+def _redirected(block: Block, old: Buffer, new: Buffer) -> Block:
     stores = tuple(replace(s, place=replace(s.place, buffer=new)) if s.place.buffer == old else s for s in block.stores)
     return replace(block, stores=stores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Block, Place, Plan
 from rondeau.errors import RondeauError
 from rondeau.ir.expressions import Expr
@@ -20,7 +21,7 @@ def verify(plan: Plan, width: Callable[[Expr], int]) -> None:
         PlanError: a value is used before it is computed or stored, or does not fit its place.
     """
     scratch = {name for name, _ in plan.scratch}
-    filled: set[str] = set()
+    filled: set[Buffer] = set()
     for index, block in enumerate(plan.blocks):
         where = f"block {index}"
         read = [load.place for load in block.loads]
@@ -55,8 +56,10 @@ def _computed(block: Block, where: str) -> None:
 
 
 def _fits(place: Place, count: int, where: str) -> None:
-    if place.offset < 0 or place.offset + count > place.row:
-        raise PlanError(f"{where}: {count} features from {place.offset} on do not fit {place.buffer}, which holds {place.row}")
+    if place.offset < 0 or place.offset + count > place.row_size:
+        raise PlanError(
+            f"{where}: {count} features from {place.offset} on do not fit {place.buffer}, which holds {place.row_size}"
+        )
 
 
 def _apart(stores: Iterable[tuple[Place, int]]) -> None:

@@ -9,6 +9,7 @@ which it meets, and then the buffers in order. Rows number the pairs of sequence
 
 from __future__ import annotations
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.plan import Block, Load, Place, Plan, Store
 from rondeau.engine.llvm.entry_points import launchers
@@ -29,9 +30,8 @@ class _Emitter:
     def __init__(self, plan: Plan, machine: Machine) -> None:
         self.plan, self.machine = plan, machine
         self.packs = [
-            Pack(f"pack{i}.{j}", i, group, self.vectors(block), block.width)
-            for i, block in enumerate(plan.blocks)
-            for j, group in enumerate(block.groups)
+            Pack(Buffer("packed", number), i, group, self.vectors(block), block.width)
+            for number, (i, block, group) in enumerate((i, b, group) for i, b in enumerate(plan.blocks) for group in b.groups)
         ]
         self.far = sum(pack.size(machine) for pack in self.packs) * machine.bytes > CACHE
         self.buffers = self._names()
@@ -43,7 +43,7 @@ class _Emitter:
         needed = -(-block.width // self.machine.lanes)
         return max(1, min(self.machine.tile // most, needed))
 
-    def _names(self) -> tuple[str, ...]:
+    def _names(self) -> tuple[Buffer, ...]:
         names = dict.fromkeys(name for name, _ in self.plan.scratch)
         for block in self.plan.blocks:
             places = [load.place for load in block.loads] + [s.place for s in (*block.stores, *block.reductions)]
@@ -216,18 +216,18 @@ class _Emitter:
         return w.at(self.base[pack.buffer], w.integer("add", begin, done), "i8"), stride
 
     def _row_step(self, place: Place) -> str:
-        return self.w.integer("mul", self.stride, place.row) if place.level == "step" else str(place.row)
+        return self.w.integer("mul", self.stride, place.row_size) if place.level == "step" else str(place.row_size)
 
     def _address(self, place: Place, slot: str, unit: str, part: bool = False) -> str:
         """The address of a feature: ``slot`` counts from the part's first."""
         w = self.w
         if place.level == "step":
             row = w.integer("add", self.row0, w.integer("mul", slot, self.stride))
-            index = w.integer("mul", row, place.row)
+            index = w.integer("mul", row, place.row_size)
         elif place.level == "sequence":
-            index = w.integer("mul", w.integer("add", self.first_slot, slot), place.row)
+            index = w.integer("mul", w.integer("add", self.first_slot, slot), place.row_size)
         else:
-            index = w.integer("mul", "%k", place.row) if part else "0"
+            index = w.integer("mul", "%k", place.row_size) if part else "0"
         index = w.integer("add", w.integer("add", index, unit), place.offset)
         return w.let(f"getelementptr {self.machine.real}, ptr {self.base[place.buffer]}, i64 {index}", "p")
 
@@ -257,7 +257,7 @@ class _Emitter:
                     if load.expr not in values:
                         values[load.expr] = self._load(load, block, slot, unit, mask)
                 for place_ in coming:
-                    line = w.at(self._address(place_, slot, unit), w.integer("mul", self.onward, place_.row))
+                    line = w.at(self._address(place_, slot, unit), w.integer("mul", self.onward, place_.row_size))
                     w.put(f"call void @llvm.prefetch.p0(ptr {line}, i32 0, i32 2, i32 1)")
                 self._compute(block.order, values)
                 for s in block.stores:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Group, Term
 from rondeau.engine.llvm.writer import Machine, Writer
 from rondeau.ir.expressions import Expr
@@ -19,7 +20,7 @@ UNROLL = 4
 class Pack:
     """A group's matrices, laid out as the kernel reads them: ``[unit block][inner][accumulator][lane]``."""
 
-    buffer: str
+    buffer: Buffer
     block: int
     group: Group
     vectors: int
@@ -122,11 +123,11 @@ def _advance(w: Writer, pack: Pack, rows: int, at: list[str], packed: str, k: st
     return values
 
 
-def packer(packs: list[Pack], machine: Machine, buffers: tuple[str, ...]) -> list[str]:
+def packer(packs: list[Pack], machine: Machine, buffers: tuple[Buffer, ...]) -> list[str]:
     """The function that lays the matrices out; thread ``k`` of ``n`` takes every so many unit blocks."""
     w = Writer(machine)
 
-    def pointer(buffer: str) -> str:
+    def pointer(buffer: Buffer) -> str:
         word = w.let(f"load i64, ptr {w.at('%args', str(HEADER + buffers.index(buffer)), 'i64')}")
         return w.let(f"inttoptr i64 {word} to ptr")
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from rondeau.engine.compile.buffer import Buffer
+
 ALIGN = 16  # numbers; a line of the cache in float32, two in float64
 
 Shape = tuple[int, int]
@@ -17,9 +19,9 @@ class Frame:
     """Where buffers lie: for each its first number and its shape; ``size`` is the numbers of all."""
 
     size: int
-    at: Mapping[str, tuple[int, Shape]]
+    at: Mapping[Buffer, tuple[int, Shape]]
 
-    def view(self, memory: Tensor, name: str) -> Tensor:
+    def view(self, memory: Tensor, name: Buffer) -> Tensor:
         """A buffer as a tensor (rows, row)."""
         start, (rows, row) = self.at[name]
         return memory.as_strided((rows, row), (row, 1), start + memory.storage_offset())
@@ -31,9 +33,9 @@ class Frame:
             memory[start + rows * row : following].zero_()
 
 
-def frame(shapes: Iterable[tuple[str, Shape]]) -> Frame:
+def frame(shapes: Iterable[tuple[Buffer, Shape]]) -> Frame:
     """The buffers one behind another, each from a multiple of `ALIGN` on."""
-    at: dict[str, tuple[int, Shape]] = {}
+    at: dict[Buffer, tuple[int, Shape]] = {}
     size = 0
     for name, (rows, row) in shapes:
         at[name] = size, (rows, row)

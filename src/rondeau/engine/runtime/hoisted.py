@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.layout import Column, Layout
 from rondeau.engine.eager.evaluation import evaluated, leaf, sum_of
 from rondeau.engine.inputs.scan_inputs import ScanInputs
@@ -17,13 +18,13 @@ def project(layout: Layout, inputs: ScanInputs, rows: BatchRows, out: Tensor) ->
     torch.mm(x, W.t(), out=out) if bias is None else torch.addmm(bias, x, W.t(), out=out)
 
 
-def hoisted_values(layout: Layout, inputs: ScanInputs, rows: BatchRows) -> dict[str, Tensor]:
+def hoisted_values(layout: Layout, inputs: ScanInputs, rows: BatchRows) -> dict[Buffer, Tensor]:
     """The buffers of the other hoisted values."""
     moving = [(expr, place) for expr, place in layout.other if expr.op != "vector"]
     if not moving:
         return {}
     values = evaluated([expr for expr, _ in moving], inputs)
-    return {place.buffer: rows.place(values[expr], place.level, place.row) for expr, place in moving}
+    return {place.buffer: rows.place(values[expr], place.level, place.row_size) for expr, place in moving}
 
 
 def stacked_matrices(layout: Layout, inputs: ScanInputs) -> Tensor:

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.differentiate import ProductGradient
 from rondeau.engine.compile.layout import Layout
 from rondeau.engine.eager.autograd import with_autograd
@@ -79,13 +80,13 @@ class Recipe:
         """The cotangent of each hoisted value."""
         return dict(zip(self.layout.step.hoisted, self.layout.reverse.hoisted))
 
-    def gradients(self, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[str, Tensor]) -> list[Tensor | None]:
+    def gradients(self, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[Buffer, Tensor]) -> list[Tensor | None]:
         """Of `ScanInputs.tensors`, in that order, but for the states, whose gradients the kernel wrote."""
         return _Gradients(self, inputs, rows, buffers).all()
 
 
 class _Gradients:
-    def __init__(self, recipe: Recipe, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[str, Tensor]) -> None:
+    def __init__(self, recipe: Recipe, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[Buffer, Tensor]) -> None:
         self.recipe, self.inputs, self.rows, self.buffers = recipe, inputs, rows, buffers
         self.layout = recipe.layout
         self.params: dict[str, Tensor] = {}
@@ -99,7 +100,7 @@ class _Gradients:
         self._vectors()
         self._others()
         p = self.inputs
-        states = [self.rows.unsort(self.buffers[f"state{i}"]) for i in range(len(p.state))]
+        states = [self.rows.unsort(self.buffers[Buffer("state", i).derivative]) for i in range(len(p.state))]
         return [self.x, *states, *map(self.params.get, p.params), *map(self.extras.get, p.extras)]
 
     def _parameter(self, name: str) -> Tensor:
@@ -119,7 +120,7 @@ class _Gradients:
 
     def _matrices(self) -> None:
         for p in self.recipe.products:
-            left = self.buffers["D"][:, p.first : p.first + p.rows]
+            left = self.buffers[Buffer("cotangents")][:, p.first : p.first + p.rows]
             product = torch.mm(left.t(), self._operand(p.operand))
             if p.matrix is None:
                 self._give(p.parameter, product)
@@ -152,7 +153,7 @@ class _Gradients:
 
     def _columns(self) -> None:
         layout, rows = self.layout, self.rows
-        left = self.buffers["D"][:, : self.recipe.columns_row]
+        left = self.buffers[Buffer("cotangents")][:, : self.recipe.columns_row]
         if self.inputs.x.requires_grad:
             self._add_x(rows.from_rows(torch.mm(left, stacked_matrices(layout, self.inputs))))
         whole = torch.mm(left.t(), rows.to_rows(self.inputs.x))
@@ -163,8 +164,9 @@ class _Gradients:
                 part = whole[c.offset : c.offset + layout.step.width(c.expr)]
                 for matrix in c.matrices:
                     self._block(matrix).add_(part)
-        if "db" in self.buffers:
-            self._constants(self.buffers["db"].sum(0))
+        constants = Buffer("constants").derivative
+        if constants in self.buffers:
+            self._constants(self.buffers[constants].sum(0))
 
     def _constants(self, total: Tensor) -> None:
         """The gradients of the sums of constants, handed to their terms."""
@@ -188,9 +190,9 @@ class _Gradients:
         return self._parameter(item.name)[first : first + width]
 
     def _vectors(self) -> None:
-        for name, value in self.buffers.items():
-            if name.startswith("dparam:"):
-                self._give(name.removeprefix("dparam:"), value.sum(0))
+        for buffer, value in self.buffers.items():
+            if buffer.gradient and buffer.kind == "parameter":
+                self._give(str(buffer.key), value.sum(0))
 
     def _others(self) -> None:
         """Hoisted values that are not linear in the sequence: their gradients by autograd through the reference."""
@@ -202,10 +204,10 @@ class _Gradients:
                 continue
             if place.level == "step":  # an input
                 width = self.layout.step.width(expr)
-                self._input(expr.attrs[0], self.rows.from_rows(self.buffers["D"][:, offset : offset + width]))
+                self._input(expr.attrs[0], self.rows.from_rows(self.buffers[Buffer("cotangents")][:, offset : offset + width]))
                 offset += width
             elif expr.op != "vector":
-                value = self.buffers[f"dh:{place.buffer}"]
+                value = self.buffers[place.buffer.derivative]
                 found.append((expr, value.sum(0) if place.level == "constant" else self.rows.unsort(value).unsqueeze(1)))
         if found:
             self._through(found)

@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from rondeau.engine.compile.buffer import Buffer, Kind
 from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.layout import KernelName
 from rondeau.engine.compile.pipeline import Pipeline
@@ -25,7 +26,8 @@ from rondeau.engine.runtime.hoisted import hoisted_values, project
 from rondeau.engine.runtime.parameter_gradients import Recipe
 from rondeau.ir.cell import Cell
 
-Buffers = Mapping[str, Tensor]
+Buffers = Mapping[Buffer, Tensor]
+Y, COLUMNS = Buffer("y"), Buffer("columns")
 
 TEAM = 8  # threads that share the units of a step at most
 SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
@@ -79,39 +81,33 @@ class Program:
     # memory
 
     @cached_property
-    def saved_buffers(self) -> tuple[str, ...]:
+    def saved_buffers(self) -> tuple[Buffer, ...]:
         """The buffers that a training run fills and its backward run reads."""
         read = {store.place.buffer for store in self.layout.kept} | self.layout.operands
         for block in self.pipeline.plan("backward").blocks:
             read |= {load.place.buffer for load in block.loads}
             read |= {term.operand.buffer for group in block.groups for terms in group.terms for term in terms}
-        filled = {store.place.buffer for store in self.layout.kept} | {"X"}
-        return tuple(name for name in self.layout.rows if name in read & filled)
+        filled = {store.place.buffer for store in self.layout.kept} | {COLUMNS}
+        return tuple(buffer for buffer in self.layout.buffers if buffer in read & filled)
 
     def bound(self, batch: int, time: int) -> int:
         """Numbers that suffice for what a training run keeps."""
-        return bound((batch * time, self.layout.rows[name][1]) for name in self.saved_buffers)
+        return bound((batch * time, self.layout.buffers[buffer][1]) for buffer in self.saved_buffers)
 
     def frames(self, kind: KernelName, rows: int, batch: int, parts: int) -> Frames:
         """Where the buffers of a kernel lie."""
         code, _ = self.kernel(kind)
         counts = {"step": rows, "sequence": batch, "constant": parts}
-        levels = {name: (counts[level], row) for name, (level, row) in self.layout.rows.items()}
+        levels = {name: (counts[level], row) for name, (level, row) in self.layout.buffers.items()}
         saved = frame((name, levels[name]) for name in (self.saved_buffers if kind != "infer" else ()))
-        read = [*code.buffers, *(["X"] if self.layout.columns and kind != "backward" else [])]
-        own = {name: levels[name] for name in read if name in levels and name not in self._outside and name not in saved.at}
-        zeros = [(name, shape) for name, shape in own.items() if name.startswith(("db", "dh:", "dparam:"))]
+        read = [*code.buffers, *([COLUMNS] if self.layout.columns and kind != "backward" else [])]
+        own = {name: levels[name] for name in read if name in levels and not name.external and name not in saved.at}
+        zeros = [(name, shape) for name, shape in own.items() if name.summed]
         scratch = [(name, (batch, width)) for name, width in code.scratch]
         packs = [(name, (1, size)) for name, size in code.packed]
         workspace = frame(dict([*zeros, *own.items(), *scratch, *packs]).items())
         zeroed = max((workspace.at[name][0] + count * row for name, (count, row) in zeros), default=0)
         return Frames(saved, workspace, zeroed, self._places(code, saved, workspace))
-
-    @cached_property
-    def _outside(self) -> set[str]:
-        """The buffers that are tensors of their own: arguments, results and hoisted values."""
-        named = {name for name in self.layout.rows if name.startswith(("state", "trace", "dtrace", "param:"))}
-        return {"y", "dy"} | named | {place.buffer for _, place in self.layout.other}
 
     def _places(self, code: Code, saved: Frame, workspace: Frame) -> tuple[tuple[int, int], ...]:
         places = []
@@ -149,12 +145,12 @@ class Program:
         saved = workspace if memory is None else memory  # a run that keeps nothing uses nothing of it
         given = hoisted_values(self.layout, inputs, rows)
         if self.layout.columns:
-            home = (at.saved, saved) if "X" in at.saved.at else (at.workspace, workspace)
-            project(self.layout, inputs, rows, home[0].view(home[1], "X"))
+            home = (at.saved, saved) if COLUMNS in at.saved.at else (at.workspace, workspace)
+            project(self.layout, inputs, rows, home[0].view(home[1], COLUMNS))
         states = [rows.sort(value).clone(memory_format=torch.contiguous_format) for value in inputs.state]
-        y = x.new_empty(rows.count, self.layout.rows["y"][1])
-        traces = [x.new_empty(rows.count, self.layout.rows[f"trace{i}"][1]) for i in range(len(inputs.trace))]
-        buffers = {"y": y, **given, **_parameters(inputs), **_numbered("state", states), **_numbered("trace", traces)}
+        y = x.new_empty(rows.count, self.layout.buffers[Y][1])
+        traces = [x.new_empty(rows.count, self.layout.buffers[Buffer("trace", i)][1]) for i in range(len(inputs.trace))]
+        buffers = {Y: y, **given, **self._parameters(inputs), **_numbered("state", states), **_numbered("trace", traces)}
         call = self._call(kind, at, saved, workspace, buffers, rows)
         return Forward(call, [y, *states, *traces], SavedForBackward(saved, given), workspace)
 
@@ -176,8 +172,8 @@ class Program:
         workspace = allocate(x, at.workspace.size)
         workspace[: at.zeroed].zero_()
 
-        def rowwise(g: Tensor | None, name: str) -> Tensor:
-            return x.new_zeros(rows.count, self.layout.rows[name][1]) if g is None else rows.to_rows(g)
+        def rowwise(g: Tensor | None, like: Buffer) -> Tensor:
+            return x.new_zeros(rows.count, self.layout.buffers[like][1]) if g is None else rows.to_rows(g)
 
         states = [
             torch.zeros_like(s, memory_format=torch.contiguous_format)
@@ -185,13 +181,22 @@ class Program:
             else rows.sort(g).clone(memory_format=torch.contiguous_format)
             for s, g in zip(inputs.state, gradients[1 : 1 + n])
         ]
-        traces = [rowwise(g, f"trace{i}") for i, g in enumerate(gradients[1 + n :])]
-        buffers = {"dy": rowwise(gradients[0], "y"), **saved.hoisted, **_parameters(inputs)}
-        buffers |= {**_numbered("state", states), **_numbered("dtrace", traces)}
+        traces = [rowwise(g, Buffer("trace", i)) for i, g in enumerate(gradients[1 + n :])]
+        buffers = {Y.derivative: rowwise(gradients[0], Y), **saved.hoisted, **self._parameters(inputs)}
+        buffers |= {**_numbered("state", states, gradient=True), **_numbered("trace", traces, gradient=True)}
         self._call("backward", at, saved.memory, workspace, buffers, rows)()
         buffers |= {name: at.saved.view(saved.memory, name) for name in at.saved.at}
-        buffers |= {name: at.workspace.view(workspace, name) for name in at.workspace.at if name[0] in "dD"}
+        written = [buffer for buffer in at.workspace.at if buffer.gradient or buffer.kind == "cotangents"]
+        buffers |= {buffer: at.workspace.view(workspace, buffer) for buffer in written}
         return self.recipe.gradients(inputs, rows, buffers)
+
+    @cached_property
+    def _parameter_buffers(self) -> tuple[Buffer, ...]:
+        return tuple(Buffer("parameter", item.name) for item in self.layout.step.cell.parameters)
+
+    def _parameters(self, inputs: ScanInputs) -> dict[Buffer, Tensor]:
+        values = (value if value.is_contiguous() else value.detach().contiguous() for value in inputs.params.values())
+        return dict(zip(self._parameter_buffers, values))
 
     def _call(self, kind: KernelName, at: Frames, saved: Tensor, workspace: Tensor, buffers: Buffers, rows: BatchRows) -> Call:
         code, kernel = self.kernel(kind)
@@ -235,12 +240,8 @@ class Forward:
     workspace: Tensor
 
 
-def _parameters(inputs: ScanInputs) -> dict[str, Tensor]:
-    return {f"param:{n}": v if v.is_contiguous() else v.detach().contiguous() for n, v in inputs.params.items()}
-
-
-def _numbered(name: str, values: Sequence[Tensor]) -> dict[str, Tensor]:
-    return {f"{name}{i}": value for i, value in enumerate(values)}
+def _numbered(kind: Kind, values: Sequence[Tensor], gradient: bool = False) -> dict[Buffer, Tensor]:
+    return {Buffer(kind, i, gradient): value for i, value in enumerate(values)}
 
 
 def frames_of(program: Program, kind: KernelName, rows: int, batch: int, parts: int) -> Frames:
