@@ -9,7 +9,7 @@ import numpy as np
 from rondeau.data.columns import Columns
 from rondeau.data.frames import is_frame, series_of_frame
 from rondeau.data.guessing import GoalName
-from rondeau.data.numbers import shown
+from rondeau.data.numeric import shown
 from rondeau.data.parts import encoded
 from rondeau.data.sequences import Goal, ItemKind, Labels, Sequences, StepLabels, StepTargets, Targets, plural
 from rondeau.data.series import Series, SeriesSet

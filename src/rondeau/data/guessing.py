@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rondeau.data.columns import USUAL, Columns, Shape, numbered, quoted, usual
-from rondeau.data.numbers import is_number
+from rondeau.data.numeric import is_number
 from rondeau.errors import DataError
 
 GoalName = Literal["", "label", "target"]

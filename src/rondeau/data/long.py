@@ -9,7 +9,7 @@ import numpy as np
 
 from rondeau.data.columns import Columns
 from rondeau.data.formats.table import Chunk, Table
-from rondeau.data.numbers import floats, shown
+from rondeau.data.numeric import floats, shown
 from rondeau.data.parts import Part
 from rondeau.data.shapes import label, placed
 from rondeau.data.times import in_seconds, moments

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rondeau.data.columns import quoted
-from rondeau.data.numbers import shown
+from rondeau.data.numeric import shown
 from rondeau.data.sequences import UNLABELLED, Goal, ItemKind, Labels, Sequences, StepLabels, StepTargets, Targets
 from rondeau.errors import DataError
 

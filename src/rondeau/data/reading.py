@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 
 from rondeau.data.columns import SHAPES, Columns, quoted
 from rondeau.data.formats.conll import read_conll
@@ -127,7 +127,7 @@ def peeked(table: Table) -> tuple[Table, Head]:
     first = next(table.chunks, None)
     if first is None:
         raise DataError(f"{table.source} has no rows below its head; give at least one")
-    head = Head(table.source, table.names, {name: list(islice(cells, FIRST)) for name, cells in first.columns.items()})
+    head = Head(table.source, table.names, {name: cells[:FIRST] for name, cells in first.columns.items()})
     return Table(table.source, table.names, chain([first], table.chunks), table.note, table.row), head
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from rondeau.data.columns import Columns, quoted, usual
 from rondeau.data.formats.table import Chunk, Table
 from rondeau.data.guessing import Head
 from rondeau.data.long import Rows
-from rondeau.data.numbers import floats, is_number
+from rondeau.data.numeric import floats, is_number
 from rondeau.data.sequences import plural
 from rondeau.data.series import Series, SeriesSet
 from rondeau.data.times import Frequency, frequency_of, in_seconds, moments
@@ -42,9 +43,18 @@ def guess_series(columns: Columns, head: Head) -> Columns:
         time = usual("time", head.names, columns.named()) or (dates[0] if len(dates) == 1 else "")
         columns = replace(columns, time=time)
     if not columns.id and columns.shape != "wide":
-        names = [name for name in _free(columns, head) if not head.numeric(name) and head.repeats(name)]
+        names = [name for name in _free(columns, head) if _can_be_id(name, columns, head)]
         columns = replace(columns, id=usual("id", head.names, columns.named()) or (names[0] if len(names) == 1 else ""))
     return columns if columns.targets else _with_target(columns, head)
+
+
+def _can_be_id(name: str, columns: Columns, head: Head) -> bool:
+    """Whether a column names series: texts, each in one block of rows, or in blocks mixed where times come again and again."""
+    if head.numeric(name) or not head.repeats(name):
+        return False
+    cells = list(map(str, head.cells[name]))
+    changes = sum(one != other for one, other in pairwise(cells))
+    return changes == len(set(cells)) - 1 or (bool(columns.time) and head.repeats(columns.time))
 
 
 def _with_target(columns: Columns, head: Head) -> Columns:

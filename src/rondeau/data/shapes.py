@@ -9,7 +9,7 @@ import numpy as np
 
 from rondeau.data.columns import Columns, numbered
 from rondeau.data.formats.table import Cell, Chunk, Table
-from rondeau.data.numbers import floats, is_missing, shown
+from rondeau.data.numeric import floats, is_missing, shown
 from rondeau.data.parts import Part
 from rondeau.data.sequences import Item, ItemKind, plural
 from rondeau.errors import DataError

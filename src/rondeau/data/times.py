@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rondeau.data.numbers import floats, is_number, shown
+from rondeau.data.numeric import floats, is_number, shown
 from rondeau.errors import DataError
 
 FORMATS = ("ISO8601", "%b %d %Y", "%d %b %Y", "%B %d, %Y", "%d %B %Y")
@@ -51,7 +51,8 @@ def _parsed(cells: Sequence[Any] | np.ndarray, form: str) -> np.ndarray:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = pd.to_datetime(pd.Series(list(cells), dtype=object).str.strip(), utc=True, format=form, errors="coerce")
+        bare = [cell.strip() if isinstance(cell, str) else cell for cell in cells]
+        found = pd.to_datetime(pd.Series(bare, dtype=object), utc=True, format=form, errors="coerce")
     return np.asarray(found.dt.tz_localize(None), "datetime64[ns]")
 
 

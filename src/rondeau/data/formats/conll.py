@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rondeau.data.columns import Columns
 from rondeau.data.formats.lines import Lines
-from rondeau.data.numbers import shown
+from rondeau.data.numeric import shown
 from rondeau.data.parts import Part, Reading
 from rondeau.errors import DataError
 

@@ -9,7 +9,7 @@ from itertools import chain
 import numpy as np
 
 from rondeau.data.formats.lines import Lines
-from rondeau.data.numbers import floats, shown
+from rondeau.data.numeric import floats, shown
 from rondeau.data.parts import Part, Reading
 from rondeau.errors import DataError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -60,13 +61,13 @@ def is_number(cell: object) -> bool:
         except ValueError:
             return is_missing(cell)
         return True
-    return isinstance(cell, (int, float)) and not isinstance(cell, bool)
+    return isinstance(cell, Real) and not isinstance(cell, bool)
 
 
 def _number(cell: object, place: Callable[[int], str], index: int) -> float:
     if is_missing(cell):
         return math.nan
-    if isinstance(cell, (str, int, float)):
+    if isinstance(cell, (str, Real)):
         try:
             return float(cell)
         except (ValueError, OverflowError):
