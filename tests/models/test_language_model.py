@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from rondeau import InputError, cells, nn
 from rondeau.models import Choice, LanguageModel, generate, generation
@@ -114,3 +115,53 @@ def test_wrong_models_are_explained() -> None:
     ):
         with pytest.raises(InputError, match=message):
             make()
+
+
+# modules of one's own
+
+
+class Factored(torch.nn.Module):
+    """An embedding by way of a few features."""
+
+    def __init__(self, vocabulary: int, few: int, features: int) -> None:
+        super().__init__()
+        self.table, self.up = torch.nn.Embedding(vocabulary, few), torch.nn.Linear(few, features)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.up(self.table(tokens))
+
+
+def test_an_embedding_and_a_head_of_ones_own_are_used() -> None:
+    embedding = Factored(11, 2, 5)
+    head = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Tanh(), torch.nn.Linear(4, 11))
+    model = LanguageModel(11, "gru", hidden=8, embedding=embedding, head=head).eval()
+    tokens = torch.randint(11, (3, 6))
+    y, _ = model.body(embedding(tokens))
+    torch.testing.assert_close(model(tokens)[0], head(y))
+    functional.cross_entropy(model(tokens)[0].flatten(0, 1), tokens.flatten()).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert {name.split(".")[0] for name in model.state_dict()} == {"embedding", "body", "head"}
+    _, state = generation._read(model, torch.tensor([1]), None)
+    assert generation._compiled(model, state) is None and len(list(generate(model, torch.tensor([1]), 5))) == 5
+
+
+def test_a_head_without_a_bias_is_stepped_by_a_kernel() -> None:
+    model = LanguageModel(7, "gru", hidden=8, head=torch.nn.Linear(8, 7, bias=False))
+    _, state = generation._read(model, torch.tensor([1]), None)
+    advance, slow = generation._compiled(model, state), generation._module(model, state)
+    assert advance is not None
+    np.testing.assert_allclose(advance(3), slow(3), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"head": torch.nn.Linear(8, 6)}, "the head gives 6 logits for a vocabulary of 7"),
+        ({"embedding": torch.nn.Flatten()}, r"the embedding makes \(1, 1\) of one step of one text"),
+        ({"embedding": Factored(7, 2, 8), "tied": True}, "tied weights are those of the model's own embedding and head"),
+        ({"head": torch.nn.Linear(8, 7), "embedding": 8, "tied": True}, "tied weights are those of the model's own"),
+    ],
+)
+def test_modules_that_do_not_fit_are_explained(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LanguageModel(7, "gru", hidden=8, **options)  # type: ignore[arg-type]

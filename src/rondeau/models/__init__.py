@@ -1,7 +1,19 @@
-"""Models, one file a sequence-task shape, and the baselines they are held against."""
+"""Models, one file a sequence-task shape, and the baselines they are compared with."""
 
 from rondeau.models.generation import Choice, beginning, generate
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
 from rondeau.models.ngram import NGram, Score, compare
+from rondeau.models.scorer import Scorer
 
-__all__ = ["Choice", "LanguageModel", "NGram", "Score", "beginning", "compare", "detached", "generate", "parameter_count"]
+__all__ = [
+    "Choice",
+    "LanguageModel",
+    "NGram",
+    "Score",
+    "Scorer",
+    "beginning",
+    "compare",
+    "detached",
+    "generate",
+    "parameter_count",
+]

@@ -17,7 +17,7 @@ from rondeau.models.language_model import LanguageModel
 from rondeau.nn import Recurrent
 
 BLOCK = 64
-LARGEST = 1 << 27  # numbers in the table of what each token brings to the first layer
+LARGEST = 1 << 27  # elements of the table of what each token brings to the first layer
 
 Advance = Callable[[int], np.ndarray]
 
@@ -132,7 +132,7 @@ def _read(model: LanguageModel, tokens: Tensor, state: Any) -> tuple[np.ndarray,
     model.eval()
     try:
         with torch.no_grad():
-            logits, state = model(tokens[None].to(model.head.weight.device), state)
+            logits, state = model(tokens[None].to(next(model.parameters()).device), state)
     finally:
         model.train(training)
     return logits[0, -1].float().cpu().numpy(), state
@@ -158,16 +158,30 @@ def _plain(layer: Recurrent) -> bool:
 def _compiled(model: LanguageModel, state: Any) -> Advance | None:
     """The whole model as one cell, stepped by a kernel; None where it is not made of plain layers or no kernel can run it."""
     layers: list[Any] = [layer for layer in model.body if not isinstance(layer, (nn.Dropout, nn.Identity))]
-    if not all(type(layer) is Recurrent and _plain(layer) for layer in layers):
+    head, table = model.head, _table(model)
+    if (
+        table is None
+        or not isinstance(head, nn.Linear)
+        or not all(type(layer) is Recurrent and _plain(layer) for layer in layers)
+    ):
         return None
     cell = chain([(layer.cell, layer.sizes) for layer in layers], model.vocabulary)
     params = {f"{name}{i}": value for i, layer in enumerate(layers) for name, value in layer.params.items()}
-    params |= {"V": model.head.weight, "v": model.head.bias}
+    params |= {"V": head.weight, "v": head.weight.new_zeros(model.vocabulary) if head.bias is None else head.bias}
     if model.vocabulary * sum(p.shape(layers[0].sizes)[0] for p in layers[0].cell.parameters) > LARGEST:
         return None
-    table = torch.eye(model.vocabulary, dtype=model.head.weight.dtype) if model.embedding is None else model.embedding.weight
     try:
         stepper = Stepper(cell, params, table.detach(), tuple(value for layer in state for value in layer))
     except InputError:
         return None
     return stepper.step
+
+
+def _table(model: LanguageModel) -> Tensor | None:
+    """The features of every token, (vocabulary, features), on the processor; None for an embedding of one's own."""
+    first = next(model.parameters())
+    if first.device.type != "cpu":
+        return None
+    if model.embedding is None:
+        return torch.eye(model.vocabulary, dtype=first.dtype)
+    return model.embedding.weight if type(model.embedding) is nn.Embedding else None

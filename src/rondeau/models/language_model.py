@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from rondeau.cells import get
@@ -13,6 +15,8 @@ from rondeau.engine import BackendChoice
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 from rondeau.nn import Recurrent, Stack
+
+SCORED = 256  # tokens that are scored at a time
 
 
 class LanguageModel(nn.Module):
@@ -23,10 +27,13 @@ class LanguageModel(nn.Module):
         cell: the recurrent cell, or a name of the zoo; or a whole stack of layers that keeps the contract of `rondeau.nn`.
         hidden: units of each layer.
         layers: the number of layers.
-        embedding: features of a token's embedding; 0 for one-hot input.
+        embedding: features of a token's embedding; 0 for one-hot input; or a module from tokens (batch, time) to features
+            (batch, time, features).
+        head: a module from what the last layer outputs, (batch, time, features), to logits (batch, time, vocabulary); a linear
+            layer if not given.
         dropout: the rate after the embedding, between layers and before the softmax.
         tied: whether the softmax uses the embedding's weights, as in Press & Wolf 2017 (arXiv:1608.05859); needs as many
-            features in the embedding as the last layer puts out.
+            features in the embedding as the last layer outputs, and no modules of one's own.
         clip: bounds each element of the gradient that flows back through the states, at every step.
         backend: as for `rondeau.scan`.
         sizes: the cell's sizes beside ``input`` and ``hidden``, such as ``{"projection": 64}``; as ``hidden`` if not given.
@@ -49,7 +56,8 @@ class LanguageModel(nn.Module):
         *,
         hidden: int = 256,
         layers: int = 1,
-        embedding: int = 64,
+        embedding: int | nn.Module = 64,
+        head: nn.Module | None = None,
         dropout: float = 0.0,
         tied: bool = False,
         clip: float | None = None,
@@ -57,25 +65,30 @@ class LanguageModel(nn.Module):
         sizes: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        if vocabulary < 1 or layers < 1 or embedding < 0:
-            raise InputError(
-                f"vocabulary and layers are positive and embedding is not negative; got {vocabulary}, {layers}, {embedding}"
-            )
-        if not 0 <= dropout < 1:
-            raise InputError(f"dropout is a rate from 0 up to but not including 1, not {dropout!r}")
+        features = 0 if isinstance(embedding, nn.Module) else embedding
+        _check(vocabulary, layers, features, dropout, tied and (head is not None or embedding is not features))
         self.vocabulary = vocabulary
-        self.embedding = nn.Embedding(vocabulary, embedding) if embedding else None
         self.dropout = nn.Dropout(dropout)
-        width = embedding or vocabulary
+        if isinstance(embedding, nn.Module):
+            self.embedding: nn.Module | None = embedding
+            width = _width(embedding, torch.zeros(1, 1, dtype=torch.int64), "embedding")
+        else:
+            self.embedding = nn.Embedding(vocabulary, features) if features else None
+            width = features or vocabulary
         self.body = (
             cell if isinstance(cell, Stack) else _stack(cell, width, hidden, layers, dropout, clip, backend, sizes or {})
         )
-        features = _output_size(self.body)
-        self.head = nn.Linear(features, vocabulary)
-        _tied(tied, embedding, features)
+        outputs = _output_size(self.body)
+        _tied(tied, features, outputs)
+        self.head = nn.Linear(outputs, vocabulary) if head is None else _fitting(head, outputs, vocabulary)
         if tied:
             assert self.embedding is not None
             self.head.weight = self.embedding.weight
+
+    @property
+    def size(self) -> int:
+        """The number of different tokens."""
+        return self.vocabulary
 
     def initial_state(self, batch: int) -> Any:
         """The state that ``batch`` texts start with."""
@@ -86,7 +99,7 @@ class LanguageModel(nn.Module):
         if self.embedding is not None:
             x = self.embedding(tokens)
         else:
-            x = nn.functional.one_hot(tokens, self.vocabulary).to(self.head.weight.dtype)
+            x = nn.functional.one_hot(tokens, self.vocabulary).to(next(self.parameters()).dtype)
         y, state = self.body(self.dropout(x), state)
         return self.dropout(y), state
 
@@ -94,6 +107,28 @@ class LanguageModel(nn.Module):
         """Logits (batch, time, vocabulary) of the token after each of ``tokens`` (batch, time), and the state."""
         y, state = self.features(tokens, state)
         return self.head(y), state
+
+    @torch.inference_mode()
+    def log_probability(self, tokens: Tensor) -> np.ndarray:
+        """The natural logarithm of each token's probability given those before it, (tokens,), float64.
+
+        Nothing comes before the first, so each token is as likely there.
+
+        Raises:
+            InputError: a token is none of the vocabulary.
+        """
+        if len(tokens) and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.vocabulary:
+            raise InputError(f"tokens lie between 0 and {self.vocabulary - 1}, got {int(tokens.min())} to {int(tokens.max())}")
+        training, state, found = self.training, None, np.full(len(tokens), -math.log(self.vocabulary))
+        given = tokens.to(next(self.parameters()).device)
+        self.eval()
+        for start in range(0, len(tokens) - 1, SCORED):
+            stop = min(start + SCORED, len(tokens) - 1)
+            logits, state = self(given[None, start:stop], state)
+            of_each = logits[0].double().log_softmax(-1).gather(1, given[start + 1 : stop + 1, None])
+            found[start + 1 : stop + 1] = of_each[:, 0].cpu().numpy()
+        self.train(training)
+        return found
 
 
 def parameter_count(
@@ -106,7 +141,7 @@ def parameter_count(
     tied: bool = False,
     sizes: Mapping[str, int] | None = None,
 ) -> int:
-    """How many numbers a `LanguageModel` of these sizes learns, found without building one.
+    """How many elements the parameters of a `LanguageModel` of these sizes have, found without building one.
 
     Raises:
         InputError: sizes that do not fit the cell.
@@ -120,8 +155,43 @@ def parameter_count(
     features = cell.output.width.bind(first)
     _tied(tied, embedding, features)
     above = {**first, "input": features}
-    body = _numbers(cell, first) + (layers - 1) * (_numbers(cell, above) if layers > 1 else 0)
+    body = _elements(cell, first) + (layers - 1) * (_elements(cell, above) if layers > 1 else 0)
     return vocabulary * embedding + body + (0 if tied else vocabulary * features) + vocabulary
+
+
+def _check(vocabulary: int, layers: int, embedding: int, dropout: float, tied_to_own: bool) -> None:
+    if vocabulary < 1 or layers < 1 or embedding < 0:
+        raise InputError(
+            f"vocabulary and layers are positive and embedding is not negative; got {vocabulary}, {layers}, {embedding}"
+        )
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout is a rate from 0 up to but not including 1, not {dropout!r}")
+    if tied_to_own:
+        raise InputError("tied weights are those of the model's own embedding and head; leave out tied, or the modules")
+
+
+def _fitting(head: nn.Module, features: int, vocabulary: int) -> nn.Module:
+    """The head itself, once it is known to make logits of features."""
+    got = _width(head, torch.zeros(1, 1, features), "head")
+    if got != vocabulary:
+        raise InputError(f"the head gives {got} logits for a vocabulary of {vocabulary}; give it one output a token")
+    return head
+
+
+def _width(module: nn.Module, given: Tensor, what: str) -> int:
+    """How many features a module gives, found by running it on one step.
+
+    Raises:
+        InputError: what it gives is not (batch, time, features).
+    """
+    training = module.training
+    with torch.no_grad():
+        got = module.eval()(given)
+    module.train(training)
+    if not isinstance(got, Tensor) or got.dim() != 3 or got.shape[:2] != (1, 1):
+        shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
+        raise InputError(f"the {what} makes {shape} of one step of one text; it should make (1, 1, features)")
+    return got.shape[2]
 
 
 def _tied(tied: bool, embedding: int, features: int) -> None:
@@ -129,7 +199,7 @@ def _tied(tied: bool, embedding: int, features: int) -> None:
         raise InputError(f"tied weights need embedding={features}, the features of the last layer; got {embedding}")
 
 
-def _numbers(cell: Cell, sizes: dict[str, int]) -> int:
+def _elements(cell: Cell, sizes: dict[str, int]) -> int:
     return sum(math.prod(item.shape(sizes)) for item in cell.parameters)
 
 
@@ -173,9 +243,7 @@ def _output_size(body: Stack) -> int:
         size = getattr(layer, "output_size", None) or getattr(layer, "out_features", None)
         if isinstance(size, int):
             return size
-    raise InputError(
-        "the last layers of the stack do not say how many features they put out; end it with a Recurrent or Linear"
-    )
+    raise InputError("the last layers of the stack do not say how many features they output; end it with a Recurrent or Linear")
 
 
 def detached(state: Any) -> Any:

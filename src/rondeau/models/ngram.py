@@ -45,7 +45,7 @@ class Smoothed:
 
 @dataclass(frozen=True)
 class Score:
-    """One order held against the same text: nats per token and the number of n-grams stored."""
+    """One order scored on the same text: nats per token and the number of n-grams stored."""
 
     order: int
     nats: float
@@ -105,7 +105,7 @@ class NGram:
         return Level(keys, suffix, _smooth(counts, prefix, prefixes), _smooth(continued, prefix, prefixes))
 
     def log_probability(self, tokens: Tensor | Array, order: int | None = None) -> Array:
-        """The natural logarithm of each token's probability given those before it, (tokens,)."""
+        """The natural logarithm of each token's probability given those before it, (tokens,), float64."""
         text = self._checked(tokens)
         return np.log(self._probability(text, order or self.order))
 
@@ -141,7 +141,7 @@ class NGram:
         place = np.zeros(len(text), dtype=np.int64)
         top = min(order, len(self.levels))
         for length, level in enumerate(self.levels[:top], 1):
-            history = np.concatenate([[-1], place[:-1]]) if length > 1 else place
+            history = np.concatenate([[-1], place])[: len(text)] if length > 1 else place
             smoothed = level.raw if length == top else level.continued
             found = _find(level.keys, np.where(history >= 0, history * self.size + text, -1))
             known = history >= 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rondeau.train.progress import Progress
     from rondeau.train.record import Record, bits
     from rondeau.train.run import Run
+    from rondeau.train.scoring import NetworkScorer
     from rondeau.train.starting import load, resume, start
     from rondeau.train.task import Batches, Metric, Task
     from rondeau.train.tensors import digest
@@ -32,6 +33,7 @@ _LATE = {
     "Training": "loop",
     "optimizer": "optimizers",
     "Progress": "progress",
+    "NetworkScorer": "scoring",
     "Batches": "task",
     "Metric": "task",
     "Task": "task",
@@ -60,6 +62,7 @@ __all__ = [
     "LanguageModelSettings",
     "LanguageModelling",
     "Metric",
+    "NetworkScorer",
     "OnRow",
     "Progress",
     "Record",
