@@ -13,7 +13,7 @@ from tiny_runs import TEXT, cut, manifest, tiny, weights
 from rondeau import InputError
 from rondeau.train import TrainingSettings, load, optimizer, resume, start, state
 from rondeau.train.methods import OPTIMIZERS, SCHEDULES
-from rondeau.train.optimizers import KEPT, MAKERS
+from rondeau.train.optimizers import TENSORS, MAKERS
 from rondeau.train.schedule import Plateau, schedule
 
 METHODS = [
@@ -50,7 +50,7 @@ def test_a_run_goes_on_exactly_with_each(tmp_path: Path, options: dict[str, obje
 
 
 def test_the_tables_name_the_same_methods() -> None:
-    assert set(OPTIMIZERS) == set(MAKERS) == set(KEPT)
+    assert set(OPTIMIZERS) == set(MAKERS) == set(TENSORS)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -71,7 +71,7 @@ def test_what_each_optimizer_keeps_is_what_a_checkpoint_expects(tmp_path: Path) 
         assert run.training is not None and run.training.progress.step == 2
         names = {name for name in read(path.read_bytes()) if name.startswith("optimizer.")}
         momentum = run.training.optimizer.param_groups[0].get("momentum", 0)
-        fields = [field for field in KEPT[run.settings.optimizer] if momentum or field != "momentum_buffer"]
+        fields = [field for field in TENSORS[run.settings.optimizer] if momentum or field != "momentum_buffer"]
         count = len(list(run.model.parameters()))
         assert names == {f"optimizer.{i}.{field}" for i in range(count) for field in fields}
 
@@ -132,7 +132,7 @@ def test_the_random_state_of_the_device_is_kept(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: numbers)
     monkeypatch.setattr(torch.cuda, "set_rng_state", found.append)
     run = training(device="cuda")
-    _, rest = state.kept(run)
+    _, rest = state.saved(run)
     assert torch.equal(rest["random.cuda"], numbers) and dict(state._expected(run, set()))["random.cuda"] == {
         (torch.uint8, (16,))
     }

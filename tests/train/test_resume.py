@@ -271,11 +271,11 @@ def test_a_run_goes_on_with_as_many_threads_as_it_was_started_with(tmp_path: Pat
         torch.set_num_threads(before)
 
 
-def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     run = cut(tmp_path / "run")
     before = contents(tmp_path / "run")
     with torch.no_grad():
         next(run.model.parameters())[0, 0] = math.nan
-    with pytest.raises(RunError, match="embedding.weight is no longer made of numbers at step 5; the last saved"):
+    with pytest.raises(RunError, match="embedding.weight is no longer finite at step 5; the last saved"):
         run.save()
     assert contents(tmp_path / "run") == before

@@ -14,7 +14,7 @@ from rondeau.train import Callback, Checkpoints, Training, start, state
 
 def saved(run: Training) -> dict[str, dict[str, torch.Tensor]]:
     """What a checkpoint of a training holds."""
-    weights, rest = state.kept(run)
+    weights, rest = state.saved(run)
     return {"weights": {name: value.clone() for name, value in weights.items()}, "rest": rest}
 
 

@@ -37,7 +37,7 @@ def command(
 ) -> None:
     """Time a cell, forward with all gradients and inference, on one backend after another.
 
-    Their results are held to one another first. The first backend is the base of the ratios.
+    Their results are compared first. The first backend is the base of the ratios.
 
     Example: rondeau bench peephole_lstm --shape 100,16,64,128 --against compiled --against nn.LSTM
     """
@@ -51,10 +51,6 @@ def command(
 
     found = chosen.find(cell)
     extent = _extent(found, shape, chosen.sizes(size))
-    if dtype not in ("float32", "float64"):
-        raise InputError(f"--dtype is float32 or float64, not {dtype!r}")
-    if repeats < 1:
-        raise InputError(f"--repeats is at least 1, not {repeats}")
     if dtype not in ("float32", "float64"):
         raise InputError(f"--dtype is float32 or float64, not {dtype!r}")
     if repeats < 1:

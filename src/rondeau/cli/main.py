@@ -40,7 +40,6 @@ def options(
 
 def main() -> NoReturn:
     """Runs the command and ends with its exit status; a warning is one line."""
-    warnings.formatwarning = lambda message, *rest: f"rondeau: {message}\n"
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter still shows the others
     warnings.formatwarning = _one_line

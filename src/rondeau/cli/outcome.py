@@ -148,7 +148,7 @@ def _values(options: Sequence[str], arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _system(error: OSError) -> str:
-    """An error of the operating system that nothing below has put into words: mostly a full output."""
+    """An error of the operating system that nothing below has explained: mostly a full output."""
     reason = error.strerror or str(error)
     if error.filename is None:
         return f"the output cannot be written: {reason}; send it elsewhere"

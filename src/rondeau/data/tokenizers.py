@@ -18,7 +18,7 @@ _WORD = re.compile(r" ?[^\W_]+(?:'[^\W_]+)*|[^\S\n]+(?=\S)|\n| ?[^\w\s]|\s|_")
 
 
 class Tokenizer:
-    """Text to numbers and back.
+    """Text to the numbers of tokens and back.
 
     ``kind`` says how; ``size`` is the number of different tokens. Make one with `tokenizer`, or read one with
     `Tokenizer.from_json`.
@@ -32,7 +32,7 @@ class Tokenizer:
         raise TypeError("make a tokenizer with rondeau.data.tokenizer(kind, text)")
 
     def encode(self, text: str) -> Tensor:
-        """``text`` as numbers, int64 of one dimension.
+        """``text`` as tokens (tokens,), int64.
 
         Raises:
             DataError: a character was never seen, and the kind has no token for unknowns.
@@ -40,7 +40,7 @@ class Tokenizer:
         raise TypeError("make a tokenizer with rondeau.data.tokenizer(kind, text)")
 
     def decode(self, tokens: Tensor) -> str:
-        """The text of numbers."""
+        """The text of tokens (tokens,)."""
         raise TypeError("make a tokenizer with rondeau.data.tokenizer(kind, text)")
 
     def unknowns(self, text: str) -> int:

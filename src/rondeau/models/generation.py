@@ -59,7 +59,7 @@ class Choice:
         """A token from logits (vocabulary,).
 
         Raises:
-            InputError: the logits are not numbers.
+            InputError: the logits are not finite.
         """
         best = int(logits.argmax())
         if not np.isfinite(logits[best]):

@@ -28,7 +28,7 @@ class Checkpoint:
     parts: Mapping[str, TensorFile]
 
     def tensors(self, part: str) -> dict[str, Tensor]:
-        """The tensors of ``model`` or ``state``, each held against its hash.
+        """The tensors of ``model`` or ``state``, each compared with its hash.
 
         Raises:
             RunError: the file is cut off, or a tensor differs from what was written.

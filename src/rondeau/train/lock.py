@@ -19,7 +19,7 @@ else:
 
 NAME = "lock"
 LONGEST = 300  # bytes of the line that says who holds it
-FAR = 1 << 30  # on Windows a locked byte cannot be read, so one behind the line is locked
+BEYOND = 1 << 30  # on Windows a locked byte cannot be read, so one behind the line is locked
 TAKEN = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
@@ -83,7 +83,7 @@ class Lock:
 
 def _lock(handle: int) -> None:
     if sys.platform == "win32":
-        os.lseek(handle, FAR, os.SEEK_SET)
+        os.lseek(handle, BEYOND, os.SEEK_SET)
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         os.lseek(handle, 0, os.SEEK_SET)
     else:

@@ -29,7 +29,7 @@ MAKERS: dict[str, Callable[..., optim.Optimizer]] = {
     "rmsprop": optim.RMSprop,
     "adagrad": optim.Adagrad,
 }
-KEPT: dict[str, tuple[str, ...]] = {
+TENSORS: dict[str, tuple[str, ...]] = {
     "adamw": ("step", "exp_avg", "exp_avg_sq"),
     "adam": ("step", "exp_avg", "exp_avg_sq"),
     "sgd": ("momentum_buffer",),
@@ -60,7 +60,7 @@ def _groups(model: nn.Module, decay: float) -> Groups:
     return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
 
 
-def kept(made: optim.Optimizer) -> dict[str, Tensor]:
+def tensors(made: optim.Optimizer) -> dict[str, Tensor]:
     """All tensors of an optimizer, as ``0.exp_avg`` for those of its first parameter."""
     parts = made.state_dict()["state"].items()
     tensors = ((f"{i}.{name}", value) for i, part in parts for name, value in part.items())
@@ -68,10 +68,10 @@ def kept(made: optim.Optimizer) -> dict[str, Tensor]:
 
 
 def expected(made: optim.Optimizer, settings: TrainingSettings) -> Iterator[tuple[str, torch.dtype, tuple[int, ...]]]:
-    """The name, type and shape of every tensor that `kept` gives after a step."""
+    """The name, type and shape of every tensor that `tensors` gives after a step."""
     momentum = options(settings.optimizer, OPTIMIZERS, settings.optimizer_options).get("momentum")
     for i, parameter in enumerate(p for group in made.param_groups for p in group["params"]):
-        for name in KEPT[settings.optimizer]:
+        for name in TENSORS[settings.optimizer]:
             if name == "step":
                 yield f"{i}.{name}", torch.float32, ()
             elif momentum or name != "momentum_buffer":
@@ -79,7 +79,7 @@ def expected(made: optim.Optimizer, settings: TrainingSettings) -> Iterator[tupl
 
 
 def put(made: optim.Optimizer, found: dict[str, Tensor]) -> None:
-    """Sets the tensors of an optimizer to those that `kept` gave."""
+    """Sets the tensors of an optimizer to those that `tensors` gave."""
     parts: dict[int, dict[str, Tensor]] = {}
     for name, value in found.items():
         index, _, field = name.partition(".")

@@ -112,7 +112,7 @@ class Record:
         record.rows = [row for row in rows if row is not None]
         lost = [number for number, row in enumerate(rows, 1) if row is None]
         if lost or not (sound or mark is None):
-            record.note = _note(path, lost, len(record.rows), _kept(path, whole))
+            record.note = _note(path, lost, len(record.rows), _copied_aside(path, whole))
         return record
 
 
@@ -130,7 +130,7 @@ def _aside(path: Path) -> Path:
     return free
 
 
-def _kept(path: Path, data: bytes) -> str:
+def _copied_aside(path: Path, data: bytes) -> str:
     """Keeps a copy of a damaged record where there is none yet."""
     free = _free(path)
     write(free, data)

@@ -77,16 +77,16 @@ class Run:
         """Writes a checkpoint, if the run has a folder.
 
         Raises:
-            RunError: it cannot be written, or the weights are no longer numbers; the old one then stands.
+            RunError: it cannot be written, or the weights are no longer finite; the old one then stands.
         """
         if self.folder is None or self.training is None:
             return
-        weights, rest = state.kept(self.training)
+        weights, rest = state.saved(self.training)
         step = self.training.progress.step
         for name, value in weights.items():
             if not value.isfinite().all():
                 raise RunError(
-                    f"{name} is no longer made of numbers at step {step}; the last saved state is sound. "
+                    f"{name} is no longer finite at step {step}; the last saved state is sound. "
                     "Lower --learning-rate, or clip with --clip-norm or --clip-step"
                 )
         mark = self.training.record.mark()

@@ -84,7 +84,7 @@ def start(
             "cell.json": to_json(chosen),
             "tokenizer.json": words.to_json(),
         }
-        weights, rest = state.kept(training)
+        weights, rest = state.saved(training)
         run.folder = RunFolder.create(folder, texts, {"model": weights, "state": rest}, facts, overwrite)
         training.record = Record(run.folder.path / record.NAME)
     return run

@@ -18,16 +18,16 @@ from rondeau.train.progress import Progress
 from rondeau.train.tensors import Entry
 from rondeau.train.weights import copied, weights
 
-OLD_PROGRESS = 4  # format 1 kept the first four numbers, the weights as they were last, and the best in the state
+OLD_PROGRESS = 4  # format 1 kept the first four figures, the weights as they were last, and the best in the state
 
 
-def kept(training: Training) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+def saved(training: Training) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weights for use, and the rest: optimizer, random state, cursor, carried state, progress, the last weights."""
-    rest = {**random_states(training.settings.device), "progress": _numbers(*vars(training.progress).values())}
-    rest["cursor"] = _numbers(*training.task.batches.state_dict().values())
+    rest = {**random_states(training.settings.device), "progress": _vector(*vars(training.progress).values())}
+    rest["cursor"] = _vector(*training.task.batches.state_dict().values())
     if numbers := training.schedule.state():
-        rest["schedule"] = _numbers(*numbers)
-    rest.update({f"optimizer.{name}": value for name, value in optimizers.kept(training.optimizer).items()})
+        rest["schedule"] = _vector(*numbers)
+    rest.update({f"optimizer.{name}": value for name, value in optimizers.tensors(training.optimizer).items()})
     rest.update({f"carried.{name}": value for name, value in _named(training.state)})
     if training.best is None:
         return weights(training.model), copied(rest)
@@ -36,7 +36,7 @@ def kept(training: Training) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
 
 
 def check(training: Training, entries: Mapping[str, Entry]) -> None:
-    """Holds the header of a state against the run that is to take it, before anything of it is read.
+    """Compares the header of a state with the run that is to take it, before anything of it is read.
 
     Raises:
         RunError: a tensor is missing, too many, or of another shape or type.
@@ -52,7 +52,7 @@ def check(training: Training, entries: Mapping[str, Entry]) -> None:
 
 
 def restore(training: Training, found: Mapping[str, Tensor]) -> None:
-    """Goes on where `kept` was taken; the model has the weights for use already.
+    """Goes on where `saved` was taken; the model has the weights for use already.
 
     Raises:
         RunError: a number is none that a run can have.
@@ -113,7 +113,7 @@ def _expected(training: Training, names: set[str]) -> Iterator[tuple[str, set[tu
             yield from ((f"{kind}.{name}", {item}) for name, item in own.items())
 
 
-def _numbers(*values: float) -> Tensor:
+def _vector(*values: float) -> Tensor:
     return torch.tensor([float(value) for value in values], dtype=torch.float64)
 
 

@@ -55,11 +55,11 @@ class TensorFile:
 
     @property
     def numel(self) -> int:
-        """How many numbers its tensors hold together."""
+        """How many elements its tensors hold together."""
         return sum(math.prod(entry.shape) for entry in self.entries.values())
 
     def load(self, digests: Mapping[str, str]) -> dict[str, Tensor]:
-        """The tensors, each held against its hash.
+        """The tensors, each compared with its hash.
 
         Raises:
             RunError: there are others than ``digests`` names, or one differs from what was written.
