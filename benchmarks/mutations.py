@@ -55,6 +55,7 @@ class Mutation:
 OPS, DIFFERENTIATE, LINEAR = "ir/ops.py", "engine/compile/differentiate.py", "engine/compile/linear.py"
 SCHEDULE, LAYOUT, EMIT = "engine/compile/schedule.py", "engine/compile/layout.py", "engine/llvm/emit.py"
 PRODUCTS, VECTOR, GRADIENTS = "engine/llvm/matmul.py", "engine/llvm/writer.py", "engine/runtime/parameter_gradients.py"
+SUMS = "engine/runtime/gradient_sums.py"
 
 MUTATIONS = (
     # the derivative table
@@ -226,8 +227,8 @@ MUTATIONS = (
     ),
     Mutation(
         GRADIENTS,
-        "self._block(p.matrix).add_(",
-        "self._block(p.matrix).copy_(",
+        "self.sums.block(p.matrix).add_(",
+        "self.sums.block(p.matrix).copy_(",
         "of two products with one matrix only the last counts",
     ),
     Mutation(GRADIENTS, " and m.operand is mine[0].operand", "", "gates that multiply different vectors share one product"),
@@ -237,9 +238,7 @@ MUTATIONS = (
         "value.unsqueeze(1)",
         "the gradients of a context lie in the order of lengths",
     ),
-    Mutation(
-        GRADIENTS, "gradient if self.x is None else self.x + gradient", "gradient", "of the ways into x only the last counts"
-    ),
+    Mutation(SUMS, "gradient if self.x is None else self.x + gradient", "gradient", "of the ways into x only the last counts"),
 )
 
 

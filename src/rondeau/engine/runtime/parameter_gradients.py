@@ -16,6 +16,7 @@ from rondeau.engine.eager.autograd import with_autograd
 from rondeau.engine.eager.evaluation import evaluated, sum_of
 from rondeau.engine.inputs.scan_inputs import ScanInputs
 from rondeau.engine.runtime.batch_rows import BatchRows
+from rondeau.engine.runtime.gradient_sums import GradientSums
 from rondeau.engine.runtime.hoisted import stacked_matrices
 from rondeau.ir.expressions import Expr
 
@@ -86,12 +87,12 @@ class Recipe:
 
 
 class _Gradients:
+    """One backward run's gradients: products of the cotangents with what they multiplied, and sums over steps."""
+
     def __init__(self, recipe: Recipe, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[Buffer, Tensor]) -> None:
         self.recipe, self.inputs, self.rows, self.buffers = recipe, inputs, rows, buffers
         self.layout = recipe.layout
-        self.params: dict[str, Tensor] = {}
-        self.x: Tensor | None = None
-        self.extras: dict[str, Tensor] = {}
+        self.sums = GradientSums(recipe.layout, inputs)
 
     def all(self) -> list[Tensor | None]:
         self._matrices()
@@ -99,38 +100,18 @@ class _Gradients:
             self._columns()
         self._vectors()
         self._others()
-        p = self.inputs
-        states = [self.rows.unsort(self.buffers[Buffer("state", i).derivative]) for i in range(len(p.state))]
-        return [self.x, *states, *map(self.params.get, p.params), *map(self.extras.get, p.extras)]
-
-    def _parameter(self, name: str) -> Tensor:
-        if name not in self.params:
-            self.params[name] = torch.zeros_like(self.inputs.params[name], memory_format=torch.contiguous_format)
-        return self.params[name]
-
-    def _give(self, name: str, gradient: Tensor) -> None:
-        """A gradient of a whole parameter, fresh in memory."""
-        if name in self.params:
-            self.params[name].add_(gradient)
-        else:
-            self.params[name] = gradient
-
-    def _add_x(self, gradient: Tensor) -> None:
-        self.x = gradient if self.x is None else self.x + gradient
+        return self.sums.in_order(
+            [self.rows.unsort(self.buffers[Buffer("state", i).derivative]) for i in range(len(self.inputs.state))]
+        )
 
     def _matrices(self) -> None:
         for p in self.recipe.products:
             left = self.buffers[Buffer("cotangents")][:, p.first : p.first + p.rows]
             product = torch.mm(left.t(), self._operand(p.operand))
             if p.matrix is None:
-                self._give(p.parameter, product)
+                self.sums.add_whole(p.parameter, product)
             else:
-                self._block(p.matrix).add_(product.t() if p.transposed else product)
-
-    def _block(self, matrix: Expr) -> Tensor:
-        block = self.layout.block(matrix)
-        rows, columns = self.layout.step.width(matrix), matrix.attrs[3].bind(self.layout.step.numbers)
-        return self._parameter(matrix.attrs[0])[block.row : block.row + rows, block.column : block.column + columns]
+                self.sums.block(p.matrix).add_(product.t() if p.transposed else product)
 
     def _operand(self, expr: Expr) -> Tensor:
         """All values of an operand, (rows, width)."""
@@ -155,15 +136,15 @@ class _Gradients:
         layout, rows = self.layout, self.rows
         left = self.buffers[Buffer("cotangents")][:, : self.recipe.columns_row]
         if self.inputs.x.requires_grad:
-            self._add_x(rows.from_rows(torch.mm(left, stacked_matrices(layout, self.inputs))))
+            self.sums.add_x(rows.from_rows(torch.mm(left, stacked_matrices(layout, self.inputs))))
         whole = torch.mm(left.t(), rows.to_rows(self.inputs.x))
         if layout.matrix is not None:
-            self._give(layout.matrix, whole)
+            self.sums.add_whole(layout.matrix, whole)
         else:
             for c in layout.columns:
                 part = whole[c.offset : c.offset + layout.step.width(c.expr)]
                 for matrix in c.matrices:
-                    self._block(matrix).add_(part)
+                    self.sums.block(matrix).add_(part)
         constants = Buffer("constants").derivative
         if constants in self.buffers:
             self._constants(self.buffers[constants].sum(0))
@@ -171,28 +152,22 @@ class _Gradients:
     def _constants(self, total: Tensor) -> None:
         """The gradients of the sums of constants, handed to their terms."""
         if self.layout.bias is not None:
-            self._give(self.layout.bias, total)
+            self.sums.add_whole(self.layout.bias, total)
             return
         others: list[tuple[Expr, Tensor]] = []
         for term, plus, start, width in self.recipe.constants:
             g = total[start : start + width]
             if term.op == "vector":
-                self._vector(term).add_(g, alpha=1 if plus else -1)
+                self.sums.vector(term).add_(g, alpha=1 if plus else -1)
             else:
                 others.append((term, g if plus else -g))
         if others:
-            self._through(others)
-
-    def _vector(self, expr: Expr) -> Tensor:
-        item = self.inputs.cell.parameter(expr.attrs[0])
-        width = self.layout.step.width(expr)
-        first = item.gates.index(expr.attrs[1]) * width
-        return self._parameter(item.name)[first : first + width]
+            self._by_autograd(others)
 
     def _vectors(self) -> None:
         for buffer, value in self.buffers.items():
             if buffer.gradient and buffer.kind == "parameter":
-                self._give(str(buffer.key), value.sum(0))
+                self.sums.add_whole(str(buffer.key), value.sum(0))
 
     def _others(self) -> None:
         """Hoisted values that are not linear in the sequence: their gradients by autograd through the reference."""
@@ -210,28 +185,30 @@ class _Gradients:
                 value = self.buffers[place.buffer.derivative]
                 found.append((expr, value.sum(0) if place.level == "constant" else self.rows.unsort(value).unsqueeze(1)))
         if found:
-            self._through(found)
+            self._by_autograd(found)
 
     def _input(self, name: str, gradient: Tensor) -> None:
+        """Adds the gradient of an input, which may lie in the run's workspace."""
         if name == self.inputs.cell.input.name:
-            self._add_x(gradient.clone() if self.x is None else gradient)
+            self.sums.add_x(gradient.clone() if self.sums.x is None else gradient)
         else:
-            self.extras[name] = gradient.clone()
+            self.sums.add_extra(name, gradient.clone())
 
-    def _through(self, pairs: list[tuple[Expr, Tensor]]) -> None:
+    def _by_autograd(self, pairs: list[tuple[Expr, Tensor]]) -> None:
+        """Adds what the gradients of hoisted values give for what they were computed from."""
         p = self.inputs
-        found = with_autograd(partial(self._pulled_back, pairs))
+        found = with_autograd(partial(self._vjp, pairs))
         n, m = len(p.state), len(p.params)
         if found[0] is not None:
-            self._add_x(found[0])
+            self.sums.add_x(found[0])
         for name, g in zip(p.params, found[1 + n : 1 + n + m]):
             if g is not None:
-                self._parameter(name).add_(g)
+                self.sums.parameter(name).add_(g)
         for name, g in zip(p.extras, found[1 + n + m :]):
             if g is not None:
-                self.extras[name] = self.extras[name] + g if name in self.extras else g
+                self.sums.add_extra(name, g)
 
-    def _pulled_back(self, pairs: list[tuple[Expr, Tensor]]) -> tuple[Tensor | None, ...]:
+    def _vjp(self, pairs: list[tuple[Expr, Tensor]]) -> tuple[Tensor | None, ...]:
         """The gradients of `ScanInputs.tensors` through hoisted values, from the values' own."""
         with torch.enable_grad():
             leaves = tuple(t.detach().requires_grad_() for t in self.inputs.tensors)
