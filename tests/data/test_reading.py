@@ -252,6 +252,13 @@ def test_json_lines_that_are_wrong(tmp_path: Path, text: str, said: str) -> None
     assert said in refused(tmp_path, text, name, goal="label")
 
 
+def test_lists_where_each_row_is_a_step(tmp_path: Path) -> None:
+    for name, said in (("id", "'id' is a list; give one value in each row"), ("a", "'a': [1] is no number")):
+        row = {"id": "q", "time": 0, "a": 1.5, "label": "x"}
+        text = "\n".join(json.dumps(each) for each in (row, {**row, "time": 1, name: [1]}))
+        assert f"line 2, column {said}" in refused(tmp_path, text, "a.jsonl", goal="label")
+
+
 def test_labels_of_steps_fit_the_steps(tmp_path: Path) -> None:
     for text, said in (
         ('{"x": [1, 2], "label": ["a"]}\n', "line 1, column 'label' has 1 entries for 2 steps"),
@@ -360,6 +367,17 @@ def test_parts_make_the_whole(tmp_path: Path) -> None:
     assert parts[2].ids is not None and parts[2].ids[0] == "n2000"
     with pytest.raises(InputError, match="size is a positive"):
         next(read_parts(path, size=0))
+
+
+def test_a_file_that_memory_cannot_hold_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, "text,label\n" + "word,a\nmore,b\n" * 1000)
+    for there in (10**6, None):
+        monkeypatch.setattr("rondeau.data.reading.memory", lambda there=there: there)
+        assert len(read_sequences(path, goal="label")) == 2000
+    monkeypatch.setattr("rondeau.data.reading.memory", lambda: 10_000)
+    with pytest.raises(DataError, match="GB and read whole takes about .* learn from a part of its rows"):
+        read_sequences(path, goal="label")
+    assert sum(map(len, read_parts(path))) == 2000
 
 
 def test_parts_are_read_as_they_are_asked_for() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rondeau.data.columns import Columns
-from rondeau.data.formats.table import ROWS, Chunk, Table
+from rondeau.data.formats.table import Chunk, Table
 from rondeau.data.guessing import GoalName
 from rondeau.data.reading import of_table, peeked
 from rondeau.data.sequences import Sequences
@@ -19,6 +19,9 @@ from rondeau.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ROWS = 50_000
+"""Rows in a chunk."""
 
 
 def sequences_of_frame(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Rows:
         Raises:
             DataError: an id or a time is missing, or a time is none.
         """
-        found = {"line": np.array(chunk.lines), "sequence": self._codes(chunk), **found}
+        found = {"line": np.array(chunk.lines, np.uint32), "sequence": self._codes(chunk), **found}
         if self.columns.time:
             found["time"] = moments(chunk.columns[self.columns.time], placed(self.table, chunk, self.columns.time))
         for name, values in found.items():
@@ -51,12 +51,22 @@ class Rows:
 
     def _codes(self, chunk: Chunk) -> np.ndarray:
         if not self.columns.id:
-            return np.zeros(len(chunk), np.int64)
-        cells = list(chunk.columns[self.columns.id])
-        if "" in cells:
-            place = placed(self.table, chunk, self.columns.id)(cells.index(""))
+            return np.zeros(len(chunk), np.int32)
+        cells = chunk.columns[self.columns.id]
+        codes = self.codes(chunk, self.columns.id, self.ids, str)
+        if "" in self.ids:
+            place = placed(self.table, chunk, self.columns.id)(list(cells).index(""))
             raise DataError(f"{place} is empty; every row needs the id of its sequence")
-        return np.array([self.ids.setdefault(str(cell), len(self.ids)) for cell in cells])
+        return codes
+
+    def codes(self, chunk: Chunk, column: str, known: dict[Any, int], name: Callable[[Any], Any]) -> np.ndarray:
+        """The codes (rows,) of a column's names; one that is new gets the next code and its place among the ``known``."""
+        cells = chunk.columns[column]
+        if list in set(map(type, cells)):
+            wrong = next(index for index, cell in enumerate(cells) if isinstance(cell, list))
+            raise DataError(f"{placed(self.table, chunk, column)(wrong)} is a list; give one value in each row")
+        codes = {cell: known.setdefault(name(cell), len(known)) for cell in dict.fromkeys(cells)}
+        return np.fromiter(map(codes.__getitem__, cells), np.int32, len(cells))
 
     def sorted(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """All columns with each sequence's rows in one piece, and where each begins (sequences,).
@@ -117,8 +127,7 @@ def _found(rows: Rows, chunk: Chunk, names: dict[str | None, int], per_step: boo
     columns = rows.columns
     found = {"step": _tokens(rows, chunk) if columns.text else rows.numbers(chunk, columns.features)}
     if columns.label:
-        cells = chunk.columns[columns.label]
-        found["label"] = np.array([names.setdefault(label(cell), len(names)) for cell in cells])
+        found["label"] = rows.codes(chunk, columns.label, names, label)
     if columns.targets:
         found["target"] = rows.numbers(chunk, columns.targets, missing=per_step)
     return found

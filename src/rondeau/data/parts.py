@@ -38,6 +38,11 @@ class Part:
         self.ids += other.ids
         self.times += other.times
 
+    def cut(self, begin: int, end: int) -> Part:
+        """Its sequences from one place up to another, without what is to be learned of them."""
+        ids, times = self.ids[begin:end], self.times[begin:end]
+        return Part(self.items[begin:end], self.lines[begin:end], ids=ids, times=times)
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -69,11 +74,15 @@ class Reading:
 
     def in_parts(self, size: int) -> Iterator[Sequences]:
         """All that is read, without goals, at most ``size`` sequences at a time; nothing else is kept in memory."""
+        waiting = Part([], [])
         for part in self.parts:
-            for begin in range(0, len(part.items), size):
-                end = begin + size
-                some = Part(part.items[begin:end], part.lines[begin:end], [], [], part.ids[begin:end], part.times[begin:end])
-                yield self._sequences(some, None)
+            waiting.extend(part)
+            whole = len(waiting.items) - len(waiting.items) % size
+            for begin in range(0, whole, size):
+                yield self._sequences(waiting.cut(begin, begin + size), None)
+            waiting = waiting.cut(whole, len(waiting.items))
+        if waiting.items:
+            yield self._sequences(waiting, None)
 
     def _sequences(self, part: Part, goal: Goal | None) -> Sequences:
         ids = np.array(part.ids) if part.ids else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 
 from rondeau.data.columns import SHAPES, Columns, quoted
 from rondeau.data.formats.conll import read_conll
@@ -13,12 +14,17 @@ from rondeau.data.formats.table import Table, read_csv, read_json_lines
 from rondeau.data.formats.ts import read_ts
 from rondeau.data.guessing import GoalName, Head, guess
 from rondeau.data.long import long_parts
+from rondeau.data.memory import memory
 from rondeau.data.parts import Reading
 from rondeau.data.sequences import ItemKind, Sequences
 from rondeau.data.series import SeriesSet
 from rondeau.data.series_table import guess_series, series_of_table
 from rondeau.data.shapes import kind_of, text_parts, wide_features, wide_parts
 from rondeau.errors import DataError, InputError
+
+GB = 10**9
+IN_MEMORY = 6
+"""The memory that a table takes while it is read whole, over the size of its file; measured with rows of short numbers."""
 
 FIRST = 100
 """Rows that a guess is made from."""
@@ -46,6 +52,7 @@ def read_sequences(
     Raises:
         DataError: the file is not sound; the message says in one sentence where, what is wrong and what to do.
     """
+    _check_room(source)
     return _reading(source, columns or Columns(), goal, per_step, kind).whole(classes, per_step)
 
 
@@ -80,12 +87,27 @@ def read_series(source: Source, columns: Columns | None = None, *, kind: str = "
     Raises:
         DataError: the file is not sound; the message says in one sentence where, what is wrong and what to do.
     """
+    _check_room(source)
     lines = Lines(source)
     found = recognised(lines, kind)
     if found not in ("csv", "tsv", "jsonl"):
         raise DataError(f"{lines.name} is of the kind {found}, which holds no series at times; give CSV, TSV or JSON lines")
     table, head = peeked(_table(lines, found))
     return series_of_table(table, guess_series(columns or Columns(), head))
+
+
+def _check_room(source: Source) -> None:
+    """Refuses a file that this machine cannot hold."""
+    there = memory()
+    path = Path(source) if isinstance(source, (str, Path)) else None
+    if there is None or path is None or not path.is_file():  # what is no file is refused where it is opened
+        return
+    size = path.stat().st_size
+    if IN_MEMORY * size > there:
+        raise DataError(
+            f"{path} has {size / GB:,.1f} GB and read whole takes about {IN_MEMORY * size / GB:,.1f}, and this machine has "
+            f"{there / GB:,.1f} GB of memory; learn from a part of its rows"
+        )
 
 
 def _reading(source: Source, columns: Columns, goal: GoalName, per_step: bool, kind: str) -> Reading:

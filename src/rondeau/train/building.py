@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from rondeau.data import Tokenizer
+from rondeau.data.memory import memory
 from rondeau.engine.backends.registry import choice
 from rondeau.errors import InputError, RunError
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel, parameter_count
 from rondeau.train.callbacks import EarlyStopping
 from rondeau.train.devices import device
-from rondeau.train.files import memory
 from rondeau.train.language_modelling import LanguageModelling
 from rondeau.train.loop import Training
 from rondeau.train.optimizers import optimizer

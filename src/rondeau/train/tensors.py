@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from rondeau.data.memory import memory
 from rondeau.errors import RunError
-from rondeau.train.files import close, memory, open_plain
+from rondeau.train.files import close, open_plain
 
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,

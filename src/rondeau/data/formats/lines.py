@@ -6,6 +6,7 @@ import codecs
 import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
+from io import StringIO
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO, Union
@@ -42,10 +43,9 @@ class Lines:
         return list(islice(self._ahead, count))
 
     def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        return self._ahead.popleft() if self._ahead else next(self._rest)
+        while self._ahead:
+            yield self._ahead.popleft()
+        yield from self._rest
 
 
 def name_of(source: Source) -> str:
@@ -98,18 +98,19 @@ def _undecodable(error: UnicodeDecodeError, name: str, lines: int, offset: int) 
 
 def _lines(texts: Iterable[str], name: str) -> Iterator[str]:
     """The lines, each with its end; the last one may have none."""
-    number, parts = 0, [""]
+    number, begun = 0, [""]
     for text in texts:
         _refuse_binary(text, name, number + 1)
-        *whole, last = text.split("\n")
-        for line in whole:
-            parts.append(line)
-            number += 1
-            yield "".join(parts) + "\n"
-            parts = []
-        parts.append(last)
-    if any(parts):
-        yield "".join(parts)
+        found = list(StringIO(text, newline="\n"))
+        last = found.pop() if found and not text.endswith("\n") else ""
+        if found:
+            found[0] = "".join([*begun, found[0]])
+            begun = []
+        number += len(found)
+        yield from found
+        begun.append(last)
+    if any(begun):
+        yield "".join(begun)
 
 
 def _refuse_binary(text: str, name: str, line: int) -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from typing import Any, Union
 
 from rondeau.data.formats.lines import Lines
@@ -14,8 +15,8 @@ from rondeau.errors import DataError
 Cell = Union[str, int, float, "list[Any]"]
 """What a table holds in a place: text as it was written; from JSON a number or a list, and "" for null."""
 
-ROWS = 50_000
-"""Rows in a chunk."""
+ROWS = 500
+"""Rows in a chunk; with more of them Python's collector looks at rows again and again, which takes longer than reading them."""
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
@@ -70,28 +71,32 @@ def read_csv(lines: Lines, delimiter: str = "", rows: int = ROWS) -> Table:
         DataError: the header is missing or names a column twice, a row has more or fewer cells, or a quote is never closed.
     """
     delimiter = delimiter or delimiter_of(next(iter(lines.head(1)), ""))
-    parsed = _parsed(lines, delimiter)
-    _, header = next(parsed, (0, []))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header: list[str] = []
+    while not any(header) and (row := _rows(reader, 1, lines.name, reader.line_num + 1)):
+        header = row[0]
     names = tuple(name.strip() for name in header)
     _check_header(names, lines.name)
     note = f"{lines.name}: {'TSV' if delimiter == chr(9) else 'CSV'}, cells between {DELIMITERS[delimiter]}"
-    return Table(lines.name, names, _csv_chunks(parsed, names, lines.name, rows), note)
+    return Table(lines.name, names, _csv_chunks(reader, names, lines.name, rows), note)
 
 
-def _parsed(lines: Lines, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line where it begins."""
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    begin = 1
+def _rows(reader: Any, most: int, source: str, begin: int) -> list[list[str]]:
+    """The next rows, of which the first begins on the line ``begin``."""
+    rows: list[list[str]] = []
     try:
-        for row in reader:
-            if row and (len(row) > 1 or row[0].strip()):
-                yield begin, row
-            begin = reader.line_num + 1
+        rows.extend(islice(reader, most))
     except csv.Error as error:
-        hint = (
-            "is a quote never closed" if "field larger" in str(error) or "unexpected end" in str(error) else "how is it quoted"
-        )
-        raise DataError(f"{lines.name}, line {begin}: {error}; {hint}?") from error
+        line = begin + sum(map(_span, rows))
+        quote = "field larger" in str(error) or "unexpected end" in str(error)
+        hint = "is a quote never closed" if quote else "how is it quoted"
+        raise DataError(f"{source}, line {line}: {error}; {hint}?") from error
+    return rows
+
+
+def _span(row: list[str]) -> int:
+    """How many lines a row takes."""
+    return 1 + sum(cell.count("\n") for cell in row)
 
 
 def _check_header(names: Sequence[str], source: str) -> None:
@@ -114,21 +119,32 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _csv_chunks(parsed: Iterator[tuple[int, list[str]]], names: Sequence[str], source: str, most: int) -> Iterator[Chunk]:
-    width, lines, rows = len(names), [], []
-    for line, row in parsed:
-        if len(row) != width:
+def _csv_chunks(reader: Any, names: Sequence[str], source: str, most: int) -> Iterator[Chunk]:
+    begin = reader.line_num + 1
+    while rows := _rows(reader, most, source, begin):
+        lines: Sequence[int] = range(begin, begin + len(rows))
+        if reader.line_num + 1 != begin + len(rows):  # cells with line ends
+            lines = list(accumulate(map(_span, rows[:-1]), initial=begin))
+        begin = reader.line_num + 1
+        if len(names) == 1 or set(map(len, rows)) != {len(names)}:
+            rows, lines = _without_blanks(rows, lines)
+            _check_widths(rows, lines, names, source)
+        if rows:
+            yield Chunk(dict(zip(names, zip(*rows))), lines)
+
+
+def _without_blanks(rows: list[list[str]], lines: Sequence[int]) -> tuple[list[list[str]], list[int]]:
+    places = [index for index, row in enumerate(rows) if len(row) > 1 or (row and row[0].strip())]
+    return [rows[place] for place in places], [lines[place] for place in places]
+
+
+def _check_widths(rows: list[list[str]], lines: Sequence[int], names: Sequence[str], source: str) -> None:
+    for row, line in zip(rows, lines):
+        if len(row) != len(names):
             raise DataError(
-                f"{source}, line {line} has {len(row)} cells and the header has {width}; "
+                f"{source}, line {line} has {len(row)} cells and the header has {len(names)}; "
                 "give each row as many, and quote a cell that holds the delimiter"
             )
-        lines.append(line)
-        rows.append(row)
-        if len(rows) == most:
-            yield Chunk(dict(zip(names, zip(*rows))), lines)
-            lines, rows = [], []
-    if rows:
-        yield Chunk(dict(zip(names, zip(*rows))), lines)
 
 
 def read_json_lines(lines: Lines, rows: int = ROWS) -> Table:
@@ -149,19 +165,15 @@ def read_json_lines(lines: Lines, rows: int = ROWS) -> Table:
 
 
 def _json_chunks(lines: Lines, names: Sequence[str], most: int) -> Iterator[Chunk]:
-    numbers: list[int] = []
-    rows: list[list[Cell]] = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        found = _object(line, lines.name, number)
-        rows.append([_cell(found, name, lines.name, number) for name in names])
-        numbers.append(number)
-        if len(rows) == most:
-            yield Chunk(dict(zip(names, zip(*rows))), numbers)
-            numbers, rows = [], []
-    if rows:
-        yield Chunk(dict(zip(names, zip(*rows))), numbers)
+    there = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    while some := list(islice(there, most)):
+        rows = [_cells(line, names, lines.name, number) for number, line in some]
+        yield Chunk(dict(zip(names, zip(*rows))), [number for number, _ in some])
+
+
+def _cells(line: str, names: Sequence[str], source: str, number: int) -> list[Cell]:
+    found = _object(line, source, number)
+    return [_cell(found, name, source, number) for name in names]
 
 
 def _object(line: str, source: str, number: int) -> dict[str, Any]:
