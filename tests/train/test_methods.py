@@ -13,7 +13,7 @@ from tiny_runs import TEXT, cut, manifest, tiny, weights
 from rondeau import InputError
 from rondeau.train import TrainingSettings, load, optimizer, resume, start, state
 from rondeau.train.methods import OPTIMIZERS, SCHEDULES
-from rondeau.train.optimizers import TENSORS, MAKERS
+from rondeau.train.optimizers import MAKERS, TENSORS
 from rondeau.train.schedule import Plateau, schedule
 
 METHODS = [

@@ -69,7 +69,7 @@ def setting(default: Value, help: str, **more: Any) -> Value:
     metadata = {"declared": Declared(help, **more)}
     if isinstance(default, dict):
         return cast(Value, field(default_factory=lambda: dict(default), metadata=metadata))
-    return cast(Value, field(default=default, metadata=metadata))
+    return field(default=default, metadata=metadata)
 
 
 class Group:
