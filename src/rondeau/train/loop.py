@@ -154,7 +154,7 @@ class Training:
     def _run(self) -> None:
         for each in self.callbacks:
             each.on_begin(self)
-        self.interval, evaluate_at = Interval(self.done), self._next_evaluation()
+        self.interval, evaluate_at = Interval(self.done), _next_evaluation(self.done)
         while not self.finished and not self.stopping:
             begun = time.perf_counter()
             loss, norm, count = self.step()
@@ -165,7 +165,7 @@ class Training:
             if self.task.metrics and self.done >= evaluate_at:
                 self.write_row()
                 self.evaluation()
-                evaluate_at = self._next_evaluation()
+                evaluate_at = _next_evaluation(self.done)
             elif self.stopping or self.finished or self.interval.due(self.done, self.progress):
                 self.write_row()
             for each in self.callbacks:
@@ -174,9 +174,6 @@ class Training:
         self.write_row()
         for each in self.callbacks:
             each.on_end(self)
-
-    def _next_evaluation(self) -> float:
-        return min(math.floor(self.done * EVALUATIONS + 1e-9) + 1, EVALUATIONS) / EVALUATIONS
 
     def step(self) -> tuple[float, float, float]:
         """One batch forward, backward and an update: the mean loss, the gradient's norm, and what the mean is of.
@@ -190,29 +187,16 @@ class Training:
         total, count, state = self.task.loss(self.model, self.task.batches.next(), self.state)
         loss = total / count
         value = loss.item()
-        self._sound("loss", value, self.progress.step + 1)
+        _check_finite("loss", value, self.progress.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = self._clipped()
+        norm = _clipped(self.model, self.settings)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         self.optimizer.step()
         self.state = detached(state) if self.task.carries_state else None
         self.progress.step += 1
         return value, norm, count
-
-    def _clipped(self) -> float:
-        """Clips the gradient, by value and then by its norm, which is returned as it was between the two."""
-        if self.settings.clip_value is not None:
-            nn.utils.clip_grad_value_(self.model.parameters(), self.settings.clip_value)
-        return float(nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm or math.inf))
-
-    def _sound(self, what: str, value: float, step: int) -> None:
-        if not math.isfinite(value):
-            raise RunError(
-                f"the {what} is {value} at step {step}; the last saved state is sound. "
-                "Lower --learning-rate, or clip with --clip-norm or --clip-step"
-            )
 
     # the record
 
@@ -243,7 +227,7 @@ class Training:
         """
         found, first, progress = self.task.evaluate(self.model), self.task.metrics[0], self.progress
         for name, value in found.items():
-            self._sound(name, value, progress.step)
+            _check_finite(name, value, progress.step)
         progress.evaluated = progress.step
         better = first.better(found[first.name], progress.best)
         progress.best, progress.worse = (found[first.name], 0) if better else (progress.best, progress.worse + 1)
@@ -270,3 +254,23 @@ class Training:
         if self.best is not None and self.last is None:
             self.last = copied(weights(self.model))
             put_weights(self.model, self.best)
+
+
+def _next_evaluation(done: float) -> float:
+    """The part of the run after which the next evaluation is due."""
+    return min(math.floor(done * EVALUATIONS + 1e-9) + 1, EVALUATIONS) / EVALUATIONS
+
+
+def _clipped(model: nn.Module, settings: TrainingSettings) -> float:
+    """Clips the gradient, by value and then by its norm, which is returned as it was between the two."""
+    if settings.clip_value is not None:
+        nn.utils.clip_grad_value_(model.parameters(), settings.clip_value)
+    return float(nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or math.inf))
+
+
+def _check_finite(what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise RunError(
+            f"the {what} is {value} at step {step}; the last saved state is sound. "
+            "Lower --learning-rate, or clip with --clip-norm or --clip-step"
+        )

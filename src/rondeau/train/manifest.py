@@ -16,8 +16,9 @@ KINDLESS = 2  # no model.json: every run was one of a language model
 OLD = 1  # fixed names model.safetensors and state.safetensors, no digest of the manifest itself, less said
 LONGEST = 1 << 23
 TEXTS = {"model.json": 1 << 16, "config.toml": 1 << 20, "cell.json": 1 << 24, "tokenizer.json": 1 << 25}
-"""The descriptions, and how many bytes each may have."""
-KINDLESS_TEXTS = tuple(TEXTS)[1:]
+"""The descriptions, and how many bytes each may have. A kind of model has those that it needs."""
+ALWAYS = ("model.json", "config.toml")
+KINDLESS_TEXTS = ("config.toml", "cell.json", "tokenizer.json")
 PARTS = ("model", "state")
 NAME = re.compile(r"(model|state)-[0-9a-f]{16}\.safetensors\Z")
 _SHA = re.compile(r"[0-9a-f]{64}\Z")
@@ -109,9 +110,11 @@ def _new(body: dict[str, Any]) -> Manifest:
     for part, name in files.items():
         if not NAME.match(_text(name)) or not name.startswith(part):
             raise ValueError(f"a file {name!r}")
-    names = TEXTS if body["format"] == FORMAT else KINDLESS_TEXTS
+    texts = _hashes(body["texts"], None if body["format"] == FORMAT else KINDLESS_TEXTS)
+    if body["format"] == FORMAT and not set(ALWAYS) <= set(texts) <= set(TEXTS):
+        raise ValueError(f"hashes of {sorted(texts)[:4]}")
     hashes = {part: _hashes(body["sha256"][part]) for part in PARTS}
-    return Manifest(facts, _hashes(body["texts"], names), files, hashes, body["format"])
+    return Manifest(facts, texts, files, hashes, body["format"])
 
 
 def _old(body: dict[str, Any]) -> Manifest:

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rondeau.data import Tokenizer
-from rondeau.errors import RunError
+from rondeau.errors import RunError, RunWarning
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel
 from rondeau.train import state
 from rondeau.train.callbacks import Callback, Checkpoints, OnRow
+from rondeau.train.checkpoint import Checkpoint
 from rondeau.train.folder import RunFolder
 from rondeau.train.loop import Training
 from rondeau.train.manifest import Facts
+from rondeau.train.record import NAME as RECORD
 from rondeau.train.record import Record, Row
-from rondeau.train.settings import Settings
+from rondeau.train.settings import Settings, TrainingSettings
+
+Own = TypeVar("Own", bound="BaseRun")
 
 
-@dataclass
-class Run:
-    """A model with its tokenizer and settings, and where it lives.
+@dataclass(kw_only=True)
+class BaseRun:
+    """A model of any kind with its settings, and where it lives.
 
     ``facts`` are those of the checkpoint that it came from or wrote last. A run that was started or resumed in a folder holds
     its lock, so that nobody else writes there, until `fit` or `close`.
     """
 
-    model: LanguageModel
-    tokenizer: Tokenizer
-    settings: Settings
-    cell: Cell
+    model: nn.Module
+    settings: TrainingSettings
     training: Training | None = None
     folder: RunFolder | None = None
-    train: Tensor | None = None
-    held: Tensor | None = None
     facts: Facts = field(default_factory=Facts)
 
     @property
@@ -50,7 +53,7 @@ class Run:
             raise RunError("this run is for use only and has no record; resume it, or read metrics.jsonl in its folder")
         return self.training.record
 
-    def fit(self, each: Callable[[Row], None] | None = None, callbacks: Iterable[Callback] = ()) -> Run:
+    def fit(self: Own, each: Callable[[Row], None] | None = None, callbacks: Iterable[Callback] = ()) -> Own:
         """Trains to the end, saving as it goes; the run itself. A run that has ended stays as it is.
 
         Args:
@@ -72,6 +75,39 @@ class Run:
         finally:
             self.close()
         return self
+
+    def create(self, folder: str | Path, texts: Mapping[str, str], overwrite: bool = False) -> None:
+        """Gives a new run its folder, with the texts that describe it.
+
+        Raises:
+            RunError: something is there already and ``overwrite`` is off, it is in use, or it cannot be written.
+        """
+        assert self.training is not None
+        weights, rest = state.saved(self.training)
+        self.folder = RunFolder.create(folder, texts, {"model": weights, "state": rest}, self.facts, overwrite)
+        self.training.record = Record(self.folder.path / RECORD)
+
+    def go_on(self, found: Checkpoint, more: Mapping[str, float | None]) -> None:
+        """Takes the training to where it was saved, with its record.
+
+        Args:
+            found: the checkpoint that the weights came from.
+            more: what `Training.more` takes; the settings and the facts then say so.
+
+        Raises:
+            RunError: the state is not one of this run, or the run has ended and only a learning rate is given.
+            InputError: a number is out of range, or more than one end is given.
+        """
+        assert self.training is not None and self.folder is not None
+        state.check(self.training, found.parts["state"].entries)
+        state.restore(self.training, found.tensors("state"))
+        changed = self.training.more(**more)  # type: ignore[arg-type]
+        self.settings = replace(self.settings, **changed)  # type: ignore[arg-type]
+        self.facts = replace(self.facts, settings={**self.facts.settings, **changed})
+        record = self.training.record = Record.read(self.folder.path / RECORD, self.facts.record)
+        record.rewind(self.training.progress.step)
+        if record.note:
+            warnings.warn(record.note, RunWarning, stacklevel=4)
 
     def save(self) -> None:
         """Writes a checkpoint, if the run has a folder.
@@ -97,3 +133,16 @@ class Run:
         """Lets go of the folder, so that another run may write there."""
         if self.folder is not None:
             self.folder.release()
+
+
+@dataclass(kw_only=True)
+class Run(BaseRun):
+    """A language model with its tokenizer, its cell and its settings; ``train`` and ``held`` are the tokens to learn from and
+    those held out, while it is trained."""
+
+    model: LanguageModel
+    settings: Settings
+    tokenizer: Tokenizer
+    cell: Cell
+    train: Tensor | None = None
+    held: Tensor | None = None

@@ -14,12 +14,11 @@ from rondeau.cells import get
 from rondeau.data import Text, Tokenizer, hold_out, load_text, tokenizer
 from rondeau.errors import DataError, RunError, RunWarning
 from rondeau.ir import Cell, from_json, to_json
-from rondeau.train import building, kinds, record, state
+from rondeau.train import building, kinds
 from rondeau.train.checkpoint import Checkpoint
 from rondeau.train.devices import device
 from rondeau.train.folder import RunFolder
 from rondeau.train.manifest import Facts, Fingerprint
-from rondeau.train.record import Record
 from rondeau.train.run import Run
 from rondeau.train.settings import Settings
 from rondeau.train.weights import put_weights
@@ -58,8 +57,16 @@ def start(
     device(settings.device)  # refused before anything is read
     if folder is not None:
         RunFolder.vacant(folder, overwrite)
-    chosen = cell or get(settings.cell)
     corpus = load_text(settings.corpus, settings.encoding) if text is None else text
+    run = _new(settings, corpus, cell)
+    if folder is not None:
+        run.create(folder, _texts(run), overwrite)
+    return run
+
+
+def _new(settings: Settings, corpus: Text, cell: Cell | None) -> Run:
+    """A run on sound settings, without a folder."""
+    chosen = cell or get(settings.cell)
     settings = replace(
         settings,
         corpus=corpus.source or f"<{corpus.name}>",
@@ -76,18 +83,26 @@ def start(
     if settings.backend != "auto":
         building.try_out(model, train.to(device(settings.device)))
     facts = Facts(torch=torch.__version__, threads=torch.get_num_threads(), corpus=_fingerprint(train, held))
-    run = Run(model, words, settings, chosen, training, None, train, held, facts)
-    if folder is not None:
-        texts = {
-            kinds.NAME: kinds.to_json(kinds.LANGUAGE_MODEL),
-            "config.toml": settings.to_toml(),
-            "cell.json": to_json(chosen),
-            "tokenizer.json": words.to_json(),
-        }
-        weights, rest = state.saved(training)
-        run.folder = RunFolder.create(folder, texts, {"model": weights, "state": rest}, facts, overwrite)
-        training.record = Record(run.folder.path / record.NAME)
-    return run
+    return Run(
+        model=model,
+        settings=settings,
+        tokenizer=words,
+        cell=chosen,
+        training=training,
+        train=train,
+        held=held,
+        facts=facts,
+    )
+
+
+def _texts(run: Run) -> dict[str, str]:
+    """What a folder says of its run, by the names of the files."""
+    return {
+        kinds.NAME: kinds.to_json(kinds.LANGUAGE_MODEL),
+        "config.toml": run.settings.to_toml(),
+        "cell.json": to_json(run.cell),
+        "tokenizer.json": run.tokenizer.to_json(),
+    }
 
 
 def resume(
@@ -140,23 +155,8 @@ def _resumed(place: RunFolder, corpus: Text | str | Path | None, more: dict[str,
     building.use_threads(run.facts.threads or run.settings.threads)
     run.facts = replace(run.facts, threads=torch.get_num_threads())
     run.training = building.training(run.model, run.tokenizer, run.train, run.held, run.settings)
-    state.check(run.training, found.parts["state"].entries)
-    state.restore(run.training, found.tensors("state"))
-    run.settings = _asked(run, more)
-    kept = run.training.record = Record.read(place.path / record.NAME, run.facts.record)
-    kept.rewind(run.training.progress.step)
-    if kept.note:
-        warnings.warn(kept.note, RunWarning, stacklevel=3)
+    run.go_on(found, more)
     return run
-
-
-def _asked(run: Run, more: dict[str, float | None]) -> Settings:
-    """The settings of a run of which more is asked; its facts then say so."""
-    assert run.training is not None
-    changed = run.training.more(**more)  # type: ignore[arg-type]
-    if changed:
-        run.facts = replace(run.facts, settings={**run.facts.settings, **changed})
-    return replace(run.settings, **changed)  # type: ignore[arg-type]
 
 
 def load(folder: str | Path) -> Run:
@@ -171,7 +171,7 @@ def load(folder: str | Path) -> Run:
 
 def _loaded(place: RunFolder, found: Checkpoint) -> Run:
     facts, where = found.manifest.facts, str(place.path / "config.toml")
-    kinds.check(found.texts, kinds.LANGUAGE_MODEL, str(place.path))
+    kinds.check(found.texts, kinds.LANGUAGE_MODEL, ("cell.json", "tokenizer.json"), place.path)
     values = Settings.flat(Settings.toml(found.texts["config.toml"], where)) | dict(facts.settings)
     settings = Settings.of({name: value for name, value in values.items() if value is not None}).checked()
     chosen, words = from_json(found.texts["cell.json"]), Tokenizer.from_json(found.texts["tokenizer.json"])
@@ -181,7 +181,7 @@ def _loaded(place: RunFolder, found: Checkpoint) -> Run:
     if settings.tied:
         tensors.pop("head.weight", None)  # format 1 had it twice
     put_weights(model, tensors)
-    return Run(model, words, settings, chosen, folder=place, facts=facts)
+    return Run(model=model, settings=settings, tokenizer=words, cell=chosen, folder=place, facts=facts)
 
 
 def _corpus(run: Run, given: Text | str | Path | None) -> Text:
