@@ -50,14 +50,17 @@ class Classification:
     @torch.inference_mode()
     def evaluate(self, model: Classifier) -> dict[str, float]:
         batch, labels = self.held.next(), self.labels[120:]
-        model.eval()
-        logits = model(batch.inputs, batch.lengths)
-        model.train()
+        mode = model.training
+        logits = model.eval()(batch.inputs, batch.lengths)
+        model.train(mode)
         right = (logits.argmax(1) == labels).double().mean()
         return {"accuracy": float(right), "held_out": float(nn.functional.cross_entropy(logits, labels))}
 
     def example(self, model: Classifier) -> str:
-        return f"class {int(model(self.sequences[120][None], torch.tensor([len(self.sequences[120])])).argmax())}"
+        first, mode = self.sequences[120], model.training
+        found = int(model.eval()(first[None], torch.tensor([len(first)])).argmax())
+        model.train(mode)
+        return f"class {found}"
 
 
 def training(**changed: Any) -> Training:

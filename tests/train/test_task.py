@@ -9,7 +9,7 @@ import torch
 from classification import training
 from tiny_runs import TEXT, tiny
 
-from rondeau.train import Callback, Checkpoints, Training, start, state
+from rondeau.train import Callback, Checkpoints, Metric, Training, start, state
 
 
 def saved(run: Training) -> dict[str, dict[str, torch.Tensor]]:
@@ -137,3 +137,8 @@ def test_checkpoints_by_time_come_after_the_rows_that_they_cover() -> None:
     saving = Checkpoints(lambda: rows.append(sum(row.get("steps", 0) for row in run.record.rows) == run.progress.step), 1e-9)
     run.run(saving)
     assert len(rows) == 121 and all(rows)
+
+
+def test_a_metric_is_said_in_its_own_words() -> None:
+    assert Metric("accuracy", higher_is_better=True).say(0.87654) == "accuracy 0.8765"
+    assert Metric("mean_error", wording="error {:.1f} degrees").say(1.23) == "error 1.2 degrees"

@@ -41,13 +41,7 @@ def command(
 
     Example: rondeau bench peephole_lstm --shape 100,16,64,128 --against compiled --against nn.LSTM
     """
-    import torch
-
-    from rondeau.benchmark.measure import assert_equal, interleave, operations, work
-    from rondeau.cells import lstm
-    from rondeau.engine.backends.registry import named
     from rondeau.errors import InputError
-    from rondeau.nn import Recurrent
 
     found = chosen.find(cell)
     extent = _extent(found, shape, chosen.sizes(size))
@@ -55,19 +49,38 @@ def command(
         raise InputError(f"--dtype is float32 or float64, not {dtype!r}")
     if repeats < 1:
         raise InputError(f"--repeats is at least 1, not {repeats}")
-    others: dict[str, Any] = {name: value for name, value in extent.sizes(found).items() if name not in ("input", "hidden")}
-    layer = Recurrent(found, extent.input, extent.hidden, dtype=getattr(torch, dtype), **others)
-    task = work(found, layer.params, extent)
+    task = _task(found, extent, dtype)
     names = _competing(task, against)
-    backends = [named(name) for name in names if name != YARDSTICK]
     _write(json, [])  # before the time is spent
+    lines = _measured(task, names, extent, dtype, repeats)
+    _write(json, lines)
+    _show(_title(found.name, dtype, extent), lines)
+
+
+def _task(cell: Cell, extent: Shape, dtype: str) -> Work:
+    """What is to be done: a run of the cell with the weights of a new layer."""
+    import torch
+
+    from rondeau.benchmark.measure import work
+    from rondeau.nn import Recurrent
+
+    others: dict[str, Any] = {name: value for name, value in extent.sizes(cell).items() if name not in ("input", "hidden")}
+    layer = Recurrent(cell, extent.input, extent.hidden, dtype=getattr(torch, dtype), **others)
+    return work(cell, layer.params, extent)
+
+
+def _measured(task: Work, names: list[str], extent: Shape, dtype: str, repeats: int) -> list[dict[str, Any]]:
+    """The figures of all competitors, once their results are equal."""
+    from rondeau.benchmark.measure import assert_equal, interleave, operations
+    from rondeau.cells import lstm
+    from rondeau.engine.backends.registry import named
+
+    backends = [named(name) for name in names if name != YARDSTICK]
     assert_equal([task.first().on(name) for name in backends])
     runs = [*(task.on(name) for name in backends), *([_yardstick(task)] if YARDSTICK in names else [])]
     times = {kind: interleave(_functions(runs, kind), repeats=repeats) for kind in ("train", "infer")}
-    counts = {one.name: operations(lstm() if one.name == YARDSTICK else found, extent) for one in runs}
-    lines = [_line(found.name, extent, dtype, name, count, times) for name, count in counts.items()]
-    _write(json, lines)
-    _show(_title(found.name, dtype, extent), lines)
+    counts = {one.name: operations(lstm() if one.name == YARDSTICK else task.cell, extent) for one in runs}
+    return [_line(task.cell.name, extent, dtype, name, count, times) for name, count in counts.items()]
 
 
 def _extent(cell: Cell, shape: str, others: dict[str, int]) -> Shape:

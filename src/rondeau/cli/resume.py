@@ -36,8 +36,8 @@ def command(
         raise InputError(f"--{ends[0]} and --{ends[1]} both say when to end; give one of --minutes, --epochs and --steps")
     if corpus == "":
         raise InputError("--corpus is empty; give a file, a folder, a glob pattern or a corpus name")
-    from rondeau.cli.watch import watch
+    from rondeau.cli.learn import learn
     from rondeau.train import resume
 
     more = {"minutes": minutes, "epochs": epochs, "steps": steps, "learning_rate": learning_rate}
-    watch(resume(run, corpus, **more), json, baselines)  # type: ignore[arg-type]
+    learn(resume(run, corpus, **more), json, baselines)  # type: ignore[arg-type]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rondeau.cli import complete
 from rondeau.cli.outcome import about
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rondeau.data import Tokenizer
 
 
 def command(
@@ -25,12 +31,10 @@ def command(
 
     Example: rondeau sample runs/shakespeare --prompt "ROMEO." --temperature 0.7
     """
-    import codecs
-
     import torch
 
     from rondeau.errors import InputError
-    from rondeau.models import beginning, generate
+    from rondeau.models import generate
     from rondeau.train import load
 
     if count < 1:
@@ -40,20 +44,34 @@ def command(
     made = load(run)
     opening = (prompt or "").replace("\\n", "\n")
     with about("--prompt"):
-        prompt_tokens = made.tokenizer.encode(opening)
-    before = beginning(made.tokenizer) if not opening or not made.tokenizer.unknowns("\n") else prompt_tokens[:0]
-    tokens = torch.cat([before, prompt_tokens])  # a network has hardly ever seen a text begin, but many lines
+        tokens = _opening_tokens(made.tokenizer, opening)
     source = torch.Generator()
     source.manual_seed(seed % 2**64) if seed is not None else source.seed()
     for number in range(count):
         written = generate(made.model, tokens, length, temperature=temperature, top_k=top_k, top_p=top_p, generator=source)
         print(opening, end="", flush=True)
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for token in written:
-            piece = (
-                decoder.decode(bytes([token]))
-                if made.tokenizer.kind == "bytes"
-                else made.tokenizer.decode(torch.tensor([token]))
-            )
+        for piece in _pieces(made.tokenizer, written):
             print(piece, end="", flush=True)
         print("\n" + "-" * 20 if number < count - 1 else "")
+
+
+def _opening_tokens(tokenizer: Tokenizer, opening: str) -> Tensor:
+    """The tokens of what a text begins with, at the start of a line: a network has seen few texts begin, but many lines."""
+    import torch
+
+    from rondeau.models import beginning
+
+    tokens = tokenizer.encode(opening)
+    before = beginning(tokenizer) if not opening or not tokenizer.unknowns("\n") else tokens[:0]
+    return torch.cat([before, tokens])
+
+
+def _pieces(tokenizer: Tokenizer, tokens: Iterator[int]) -> Iterator[str]:
+    """The text of tokens as they come; of bytes a character when it is whole."""
+    import codecs
+
+    import torch
+
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for token in tokens:
+        yield decoder.decode(bytes([token])) if tokenizer.kind == "bytes" else tokenizer.decode(torch.tensor([token]))

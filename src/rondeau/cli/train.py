@@ -34,11 +34,11 @@ def command(
     """
     settings = _settings(given(ctx, Settings), config)
     cell_of_file = _cell(ctx, settings, config)
-    from rondeau.cli.watch import watch
+    from rondeau.cli.learn import learn
     from rondeau.train import start
 
     place = run if run is not None else Path("runs") / _name(settings.corpus)
-    watch(start(settings, cell=cell_of_file, folder=place, overwrite=overwrite), json, baselines)
+    learn(start(settings, cell=cell_of_file, folder=place, overwrite=overwrite), json, baselines)
 
 
 def _settings(options: dict[str, Any], config: Path | None) -> Settings:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rondeau.train.optimizers import optimizer
     from rondeau.train.progress import Progress
     from rondeau.train.record import Record, bits
-    from rondeau.train.run import Run
+    from rondeau.train.run import BaseRun, Run
     from rondeau.train.scoring import NetworkScorer
     from rondeau.train.starting import load, resume, start
     from rondeau.train.task import Batches, Metric, Task
@@ -40,6 +40,7 @@ _LATE = {
     "digest": "tensors",
     "Record": "record",
     "bits": "record",
+    "BaseRun": "run",
     "Run": "run",
     "load": "starting",
     "resume": "starting",
@@ -55,6 +56,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BaseRun",
     "Batches",
     "Callback",
     "Checkpoints",

@@ -14,6 +14,7 @@ from rondeau.train.record import bits
 from rondeau.train.task import Metric
 
 SAMPLE = 160  # tokens of an example
+METRICS = (Metric("held_out", wording="held-out {:.4f} nats"), Metric("held_out_bits", wording="{:.4f} bits"))
 
 
 class LanguageModelling:
@@ -39,7 +40,7 @@ class LanguageModelling:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """Nats per held-out token, and bits."""
-        return () if self.held is None else (Metric("held_out"), Metric("held_out_bits"))
+        return () if self.held is None else METRICS
 
     def initial_state(self, model: LanguageModel) -> Any:
         """See `Task.initial_state`."""

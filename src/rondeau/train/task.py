@@ -47,15 +47,21 @@ class Batches(Protocol[Given]):
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of a model on held-out data: its name in the record, and which direction is better."""
+    """A figure of a model on held-out data: its name in the record, which direction is better, and how a person reads it,
+    such as "held-out {:.4f} nats"; the name and four digits if not given."""
 
     name: str
     higher_is_better: bool = False
+    wording: str = ""
 
     @property
     def worst(self) -> float:
         """What every value is better than."""
         return -torch.inf if self.higher_is_better else torch.inf
+
+    def say(self, value: float) -> str:
+        """The figure with a value, for a person to read."""
+        return (self.wording or f"{self.name.replace('_', ' ')} {{:.4g}}").format(value)
 
     def better(self, value: float, other: float) -> bool:
         """Whether ``value`` is better than ``other``."""
