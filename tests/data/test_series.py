@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondeau.data import Columns, Frequency, SeriesSet, read_sequences, read_series, series_of, series_of_frame
+from rondeau.data.formats.table import ROWS
 from rondeau.data.times import frequency_of, instants
 from rondeau.errors import DataError, InputError
 
@@ -234,6 +235,13 @@ def test_dates_of_steps_of_sequences() -> None:
     for wrong, said in (("", "is missing"), ("soon", "'soon' is no date"), ("5", "is before that|no date")):
         with pytest.raises(DataError, match=f"line 3, column 'time'.*({said})"):
             read_sequences(io.BytesIO(text.format(wrong).encode()), goal="label")
+
+
+def test_times_are_of_one_kind_far_into_the_file() -> None:
+    dates = "".join(f"{date},1\n" for date in pd.date_range("2020-01-01", periods=ROWS).strftime("%Y-%m-%d"))
+    assert f"line {ROWS + 2}, column 'time': '5' is no date" in refused("time,y\n" + dates + "5,1\n")
+    numbers = "".join(f"{step},1\n" for step in range(ROWS))
+    assert f"line {ROWS + 2}, column 'time': '2030-01-01' is no number" in refused("time,y\n" + numbers + "2030-01-01,1\n")
 
 
 def test_what_cannot_be_learned_from() -> None:

@@ -12,7 +12,7 @@ from rondeau.data.formats.table import Chunk, Table
 from rondeau.data.numeric import floats, shown
 from rondeau.data.parts import Part
 from rondeau.data.shapes import label, placed
-from rondeau.data.times import in_seconds, moments
+from rondeau.data.times import are_dates, in_seconds, instants
 from rondeau.errors import DataError
 
 
@@ -25,6 +25,7 @@ class Rows:
     def __init__(self, table: Table, columns: Columns) -> None:
         self.table, self.columns = table, columns
         self.ids: dict[str, int] = {}
+        self._dates: bool | None = None
         self._gathered: dict[str, list[np.ndarray]] = {}
 
     def gather(self, chunk: Chunk, found: dict[str, np.ndarray]) -> None:
@@ -35,9 +36,16 @@ class Rows:
         """
         found = {"line": np.array(chunk.lines, np.uint32), "sequence": self._codes(chunk), **found}
         if self.columns.time:
-            found["time"] = moments(chunk.columns[self.columns.time], placed(self.table, chunk, self.columns.time))
+            found["time"] = self._times(chunk)
         for name, values in found.items():
             self._gathered.setdefault(name, []).append(values)
+
+    def _times(self, chunk: Chunk) -> np.ndarray:
+        """Dates if the table's first time is one, else numbers."""
+        cells, place = chunk.columns[self.columns.time], placed(self.table, chunk, self.columns.time)
+        if self._dates is None:
+            self._dates = are_dates(cells)
+        return instants(cells, place) if self._dates else floats(cells, place, missing=False)
 
     @property
     def count(self) -> int:

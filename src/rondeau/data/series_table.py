@@ -17,7 +17,7 @@ from rondeau.data.long import Rows
 from rondeau.data.numeric import floats, is_number
 from rondeau.data.sequences import plural
 from rondeau.data.series import Series, SeriesSet
-from rondeau.data.times import Frequency, frequency_of, in_seconds, moments
+from rondeau.data.times import Frequency, frequency_of, in_seconds, instants
 from rondeau.errors import DataError
 
 
@@ -78,7 +78,7 @@ def _free(columns: Columns, head: Head) -> list[str]:
 
 def _is_date(cells: Sequence[Any]) -> bool:
     try:
-        moments(cells, str)
+        instants(cells, str)
     except DataError:
         return False
     return True

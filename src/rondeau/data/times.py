@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rondeau.data.numeric import floats, is_number, shown
+from rondeau.data.numeric import is_number, shown
 from rondeau.errors import DataError
 
 FORMATS = ("ISO8601", "%b %d %Y", "%d %b %Y", "%B %d, %Y", "%d %B %Y")
@@ -67,14 +67,9 @@ def _complete(found: np.ndarray, cells: Sequence[Any] | np.ndarray, place: Calla
     return found
 
 
-def moments(cells: Sequence[Any] | np.ndarray, place: Callable[[int], str]) -> np.ndarray:
-    """Times (cells,) as numbers, float64, if the first cell is one, else as `instants`.
-
-    Raises:
-        DataError: a time is missing, or is no number or no date as the first one is.
-    """
-    dates = isinstance(cells, np.ndarray) and cells.dtype.kind == "M"
-    return instants(cells, place) if dates or not is_number(cells[0]) else floats(list(cells), place, missing=False)
+def are_dates(cells: Sequence[Any] | np.ndarray) -> bool:
+    """Whether times are dates, and not numbers, by the first of them."""
+    return (isinstance(cells, np.ndarray) and cells.dtype.kind == "M") or not is_number(cells[0])
 
 
 def in_seconds(times: np.ndarray) -> np.ndarray:

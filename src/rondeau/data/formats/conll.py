@@ -22,7 +22,7 @@ _NOT_A_WORD = re.compile(r"\d+[-.]\d+")
 def read_conll(lines: Lines, columns: Columns, goals: bool = True) -> Reading:
     """The sentences of a file, as lists of tokens, with a label for each token.
 
-    Lines that begin with ``# `` and ``-DOCSTART-`` are not read; of CoNLL-U neither are ranges such as 1-2.
+    Lines before a sentence that begin with ``# ``, and ``-DOCSTART-``, are not read; of CoNLL-U neither are ranges such as 1-2.
 
     Args:
         lines: those of the file.
@@ -42,8 +42,10 @@ def read_conll(lines: Lines, columns: Columns, goals: bool = True) -> Reading:
     return Reading(lines.name, _parts(lines, separator, width, (token, tag if goals else -1)), "tokens", (what,))
 
 
-def _is_token(line: str) -> bool:
-    return bool(line.strip()) and not line.startswith(("# ", "#\t", "-DOCSTART-")) and line.strip() != "#"
+def _is_token(line: str, inside: bool = False) -> bool:
+    """Whether a line holds a token; inside a sentence # is one, before it a comment."""
+    comment = line.startswith(("# ", "#\t")) or line.strip() == "#"
+    return bool(line.strip()) and not line.startswith("-DOCSTART-") and (inside or not comment)
 
 
 def _split(line: str, separator: str | None) -> list[str]:
@@ -70,7 +72,7 @@ def _parts(lines: Lines, separator: str | None, width: int, chosen: tuple[int, i
     tokens: list[str] = []
     tags: list[str | None] = []
     for number, line in enumerate(lines, 1):
-        if _is_token(line):
+        if _is_token(line, bool(tokens)):
             cells = _split(line, separator)
             _check_width(cells, width, lines.name, number)
             if width != _CONLL_U or not _NOT_A_WORD.fullmatch(cells[0]):

@@ -88,9 +88,8 @@ def _rows(reader: Any, most: int, source: str, begin: int) -> list[list[str]]:
         rows.extend(islice(reader, most))
     except csv.Error as error:
         line = begin + sum(map(_span, rows))
-        quote = "field larger" in str(error) or "unexpected end" in str(error)
-        hint = "is a quote never closed" if quote else "how is it quoted"
-        raise DataError(f"{source}, line {line}: {error}; {hint}?") from error
+        hint = "a cell that begins with a quote ends with one, and a quote inside it is written twice"
+        raise DataError(f"{source}, line {line}: {error}; {hint}") from error
     return rows
 
 
