@@ -104,7 +104,7 @@ def wide_parts(table: Table, columns: Columns) -> Iterator[Part]:
     for chunk in table.chunks:
         values = [[floats(chunk.columns[name], placed(table, chunk, name)) for name in run] for run in runs]
         block = np.array(values).transpose(2, 1, 0)  # (rows, steps, features)
-        there: np.ndarray = ~np.isnan(block).all(2)
+        there = np.asarray(~np.isnan(block).all(2))
         lengths = np.where(there.any(1), block.shape[1] - there[:, ::-1].argmax(1), 0)
         if not lengths.all():
             line = chunk.lines[int((lengths == 0).argmax())]
