@@ -165,3 +165,24 @@ def test_a_head_without_a_bias_is_stepped_by_a_kernel() -> None:
 def test_modules_that_do_not_fit_are_explained(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         LanguageModel(7, "gru", hidden=8, **options)  # type: ignore[arg-type]
+
+
+def test_a_language_model_is_a_layer() -> None:
+    """Lengths, contexts and traces reach the layers of its body."""
+    torch.manual_seed(0)
+    inner = nn.Recurrent(cells.conditioned(cells.gru()), 8, 6, **{"context": 2})
+    body = nn.Stack(nn.Recurrent("lstm", 8, 8), nn.Residual(nn.Stack(inner, torch.nn.Linear(6, 8))))
+    model, tokens, context = LanguageModel(20, body, embedding=8), torch.randint(0, 20, (2, 5)), torch.randn(2, 2)
+    logits, state, traced = model(tokens, lengths=[5, 2], context=context, trace=("body.0.f", "body.1.layer.0.z"))
+    assert logits.shape == (2, 5, model.output_size) and model.contexts == ("context",)
+    x = model.embedding(tokens)
+    y, after, gates = body(x, lengths=[5, 2], context=context, trace=("0.f", "1.layer.0.z"))
+    torch.testing.assert_close((logits, state), (model.head(y), after))
+    torch.testing.assert_close(traced, {f"body.{name}": value for name, value in gates.items()})
+    torch.testing.assert_close(
+        model(tokens, model.initial_state(2), context=context)[0][:1], model(tokens[:1], context=context[:1])[0]
+    )
+    with pytest.raises(InputError, match=r"begins with one of body\."):
+        model(tokens, trace=("0.f",))
+    lone = LanguageModel(20, nn.Skip(nn.Recurrent("gru", 8, 6)), embedding=8)
+    assert lone(tokens)[0].shape == (2, 5, 20) and lone.head.in_features == 14

@@ -14,17 +14,21 @@ from rondeau.cells import get
 from rondeau.engine import BackendChoice
 from rondeau.errors import InputError
 from rondeau.ir import Cell
-from rondeau.nn import Recurrent, Stack
+from rondeau.nn import Composed, Given, Layer, Recurrent, Stack
+from rondeau.nn.layer import Traces
 
 SCORED = 256  # tokens that are scored at a time
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Composed[tuple[Any, ...]]):
     """Embedding (or one-hot input), a stack of recurrent layers, and a softmax over the vocabulary.
+
+    It is called as any `rondeau.nn.Layer`, but reads tokens (batch, time) and outputs logits (batch, time, vocabulary) of the
+    token after each; what is traced is that of its ``body``, as ``"body.0.f"``.
 
     Args:
         vocabulary: the number of different tokens.
-        cell: the recurrent cell, or a name of the zoo; or a whole stack of layers that keeps the contract of `rondeau.nn`.
+        cell: the recurrent cell, or a name of the zoo; or a `rondeau.nn.Layer`, such as a whole stack.
         hidden: units of each layer.
         layers: the number of layers.
         embedding: features of a token's embedding; 0 for one-hot input; or a module from tokens (batch, time) to features
@@ -52,7 +56,7 @@ class LanguageModel(nn.Module):
     def __init__(
         self,
         vocabulary: int,
-        cell: Cell | str | Stack = "lstm",
+        cell: Cell | str | Layer[Any] = "lstm",
         *,
         hidden: int = 256,
         layers: int = 1,
@@ -75,10 +79,11 @@ class LanguageModel(nn.Module):
         else:
             self.embedding = nn.Embedding(vocabulary, features) if features else None
             width = features or vocabulary
-        self.body = (
-            cell if isinstance(cell, Stack) else _stack(cell, width, hidden, layers, dropout, clip, backend, sizes or {})
-        )
-        outputs = _output_size(self.body)
+        if isinstance(cell, Layer):
+            self.body = cell if isinstance(cell, Stack) else Stack(cell)
+        else:
+            self.body = _stack(cell, width, hidden, layers, dropout, clip, backend, sizes or {})
+        outputs = self.body.output_size
         _tied(tied, features, outputs)
         self.head = nn.Linear(outputs, vocabulary) if head is None else _fitting(head, outputs, vocabulary)
         if tied:
@@ -90,23 +95,35 @@ class LanguageModel(nn.Module):
         """The number of different tokens."""
         return self.vocabulary
 
-    def initial_state(self, batch: int) -> Any:
+    @property
+    def input_size(self) -> int:
+        """The number of different tokens, which it reads as whole numbers."""
+        return self.vocabulary
+
+    @property
+    def output_size(self) -> int:
+        """The number of logits, one a token."""
+        return self.vocabulary
+
+    def initial_state(self, batch: int) -> tuple[Any, ...]:
         """The state that ``batch`` texts start with."""
         return self.body.initial_state(batch)
 
     def features(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """What the softmax reads, (batch, time, features), and the state."""
+        return self._features(tokens, state, Given())[:2]
+
+    def _features(self, tokens: Tensor, state: Any, given: Given) -> tuple[Tensor, tuple[Any, ...], Traces]:
         if self.embedding is not None:
             x = self.embedding(tokens)
         else:
             x = nn.functional.one_hot(tokens, self.vocabulary).to(next(self.parameters()).dtype)
-        y, state = self.body(self.dropout(x), state)
-        return self.dropout(y), state
+        y, after, traced = self._run("body", self.dropout(x), state, given)
+        return self.dropout(y), after, traced
 
-    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Logits (batch, time, vocabulary) of the token after each of ``tokens`` (batch, time), and the state."""
-        y, state = self.features(tokens, state)
-        return self.head(y), state
+    def _forward(self, x: Tensor, state: Any, given: Given) -> tuple[Tensor, tuple[Any, ...], Traces]:
+        y, after, traced = self._features(x, state, given)
+        return self.head(y), after, traced
 
     @torch.inference_mode()
     def log_probability(self, tokens: Tensor) -> np.ndarray:
@@ -223,8 +240,8 @@ def _stack(
     for layer in range(layers):
         if layer and dropout:
             modules.append(nn.Dropout(dropout))
-        modules.append(Recurrent(chosen, width, hidden, clip=clip, backend=backend, **others))
-        width = modules[-1].output_size  # type: ignore[assignment]
+        modules.append(made := Recurrent(chosen, width, hidden, clip=clip, backend=backend, **others))
+        width = made.output_size
     return Stack(*modules)
 
 
@@ -236,14 +253,6 @@ def _other_sizes(cell: Cell, hidden: int, given: Mapping[str, int]) -> dict[str,
         has = f"beside input and hidden it has {', '.join(own)}" if own else "it has none beside input and hidden"
         raise InputError(f"{cell.name} has no size {unknown[0]!r}; {has}")
     return {**dict.fromkeys(own, hidden), **given}
-
-
-def _output_size(body: Stack) -> int:
-    for layer in reversed(list(body)):
-        size = getattr(layer, "output_size", None) or getattr(layer, "out_features", None)
-        if isinstance(size, int):
-            return size
-    raise InputError("the last layers of the stack do not say how many features they output; end it with a Recurrent or Linear")
 
 
 def detached(state: Any) -> Any:

@@ -1,10 +1,12 @@
-"""Modules that run cells. All but the drop-ins obey ``(x, state=None, *, lengths=None) -> (y, state)``."""
+"""Modules that run cells. All but the drop-ins are a `Layer`: ``layer(x, state) -> (y, state)``, and so they compose."""
 
-from rondeau.nn.compose import Bidirectional, Residual, SequenceDropout, Skip, Stack, is_recurrent
+from rondeau.nn.compose import Bidirectional, Composed, Residual, Skip, Stack
 from rondeau.nn.convert import CONVENTIONS, from_convention, to_convention
 from rondeau.nn.deploy import to_torch
 from rondeau.nn.dropin import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from rondeau.nn.dropout import SequenceDropout
 from rondeau.nn.initialise import draw
+from rondeau.nn.layer import Given, Layer
 from rondeau.nn.recurrent import Recurrent
 
 __all__ = [
@@ -13,8 +15,11 @@ __all__ = [
     "LSTM",
     "RNN",
     "Bidirectional",
+    "Composed",
     "GRUCell",
+    "Given",
     "LSTMCell",
+    "Layer",
     "RNNCell",
     "Recurrent",
     "Residual",
@@ -23,7 +28,6 @@ __all__ = [
     "Stack",
     "draw",
     "from_convention",
-    "is_recurrent",
     "to_convention",
     "to_torch",
 ]

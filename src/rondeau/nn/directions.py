@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rondeau.errors import InputError
 from rondeau.ir import Cell
-
-States = tuple[Tensor, ...]
+from rondeau.nn.layer import Given, States, Traces
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,13 @@ class Direction:
     reverse: bool
     sizes: Mapping[str, int]
     attributes: Mapping[str, str]
+
+    def params(self, module: nn.Module) -> dict[str, Tensor]:
+        """Its parameters by their names in the cell."""
+        return {name: getattr(module, attribute) for name, attribute in self.attributes.items()}
+
+
+Run = Callable[[Direction, Tensor, "States | Tensor | None", Given], tuple[Tensor, States, Traces]]
 
 
 def directions(
@@ -96,9 +103,27 @@ def _shapes(given: object) -> str:
     return ", ".join(str(tuple(v.shape)) if isinstance(v, Tensor) else type(v).__name__ for v in given) or "an empty tuple"
 
 
-def joined(states: Sequence[States]) -> States:
-    """The states of all runs as one tuple, each (runs, batch, width)."""
-    return tuple(torch.stack(values) for values in zip(*states))
+def run_all(
+    cell: Cell, found: Sequence[Direction], run: Run, x: Tensor, state: States | Tensor | None, given: Given, dropout: float
+) -> tuple[Tensor, States, Traces]:
+    """Every run in order: each layer reads the outputs of the one below side by side, after dropout.
+
+    Returns:
+        What ``run`` does where there is one; else states (runs, batch, width) and traced values (runs, batch, time, width).
+    """
+    if len(found) == 1:
+        return run(found[0], x, state, given)
+    last, traced = [], []
+    for layer, pairs in groupby(zip(found, parted(cell, state, len(found))), key=lambda pair: pair[0].layer):
+        x, outputs = nn.functional.dropout(x, dropout) if layer and dropout else x, []
+        for direction, before in pairs:
+            y, after, values = run(direction, x, before, given)
+            outputs.append(y)
+            last.append(after)
+            traced.append(values)
+        x = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+    states = tuple(torch.stack(values) for values in zip(*last))
+    return x, states, {name: torch.stack([values[name] for values in traced]) for name in given.trace}
 
 
-__all__ = ["Direction", "directions", "joined", "parted"]
+__all__ = ["Direction", "Run", "directions", "run_all"]

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from rondeau.cells import get
 from rondeau.engine import BackendChoice, scan, step
 from rondeau.errors import InputError, RondeauWarning
-from rondeau.ir import Cell, Input
+from rondeau.ir import Cell
 from rondeau.ir.fit import fit
 from rondeau.nn import stock
-from rondeau.nn.directions import Direction, directions, joined, parted
+from rondeau.nn.directions import Direction, directions, run_all
 from rondeau.nn.initialise import draw
-from rondeau.nn.packed import packed_like, padded
+from rondeau.nn.layer import Context, Given, Layer, States, Traces
+from rondeau.nn.masks import drawn
 from rondeau.nn.precision import autocasting, in_type
 
-States = tuple[Tensor, ...]
-Context = Tensor | Mapping[str, Tensor] | None
 
-
-class Recurrent(nn.Module):
+class Recurrent(Layer[States]):
     """A layer of one cell, or several above one another, in one direction or both.
 
     Every parameter of the cell is a parameter of the module under the same name, packed by gate; one whose name the module
@@ -87,18 +84,19 @@ class Recurrent(nn.Module):
         self.cell = get(cell)
         self.sizes = _sizes(self.cell, input_size, hidden_size, sizes)
         _check_settings(num_layers, bidirectional, dropout, reverse, initial)
-        self.input_size, self.hidden_size = input_size, hidden_size
+        self.hidden_size = hidden_size
         self.num_layers, self.bidirectional, self.dropout = num_layers, bidirectional, float(dropout)
-        self.reverse, self.initial, self.clip, self.segment, self.backend = reverse, initial, clip, segment, backend
+        self.initial, self.clip, self.segment, self.backend = initial, clip, segment, backend
         self._widths = tuple(state.width.bind(self.sizes) for state in self.cell.states)
-        taken = {*vars(self), "start", *dir(type(self))}
+        taken = {*vars(self), "start", "_directions", *dir(type(self))}
         self._directions = directions(self.cell, self.sizes, num_layers, bidirectional, reverse, taken)
         for direction in self._directions:
             for item in self.cell.parameters:
                 value = torch.empty(item.shape(direction.sizes), device=device, dtype=dtype)
                 self.register_parameter(direction.attributes[item.name], nn.Parameter(value))
         if initial == "learned":
-            start = [torch.empty(*self._runs, width, device=device, dtype=dtype) for width in self._widths]
+            runs = (len(self._directions),) if len(self._directions) > 1 else ()
+            start = [torch.empty(*runs, width, device=device, dtype=dtype) for width in self._widths]
             self.start = nn.ParameterList(map(nn.Parameter, start))
         self.reset_parameters()
 
@@ -115,9 +113,24 @@ class Recurrent(nn.Module):
                 value.zero_()
 
     @property
+    def input_size(self) -> int:
+        """Features of the input."""
+        return self.sizes["input"]
+
+    @property
     def output_size(self) -> int:
         """Features of the output."""
         return self.cell.output.width.bind(self.sizes) * (2 if self.bidirectional else 1)
+
+    @property
+    def contexts(self) -> tuple[str, ...]:
+        """The names of the contexts that its cell reads."""
+        return tuple(item.name for item in self.cell.contexts)
+
+    @property
+    def reverse(self) -> bool | None:
+        """Whether time runs backward; None where it runs both ways."""
+        return None if self.bidirectional else self._directions[0].reverse
 
     @property
     def params(self) -> dict[str, Tensor]:
@@ -128,7 +141,7 @@ class Recurrent(nn.Module):
         """
         if len(self._directions) > 1:
             raise InputError(f"the layer has {len(self._directions)} sets of parameters; ask for one with params_of(layer)")
-        return self._params(self._directions[0])
+        return self._directions[0].params(self)
 
     def params_of(self, layer: int, backward: bool = False) -> dict[str, Tensor]:
         """The cell's parameters by name in one layer and direction.
@@ -137,88 +150,34 @@ class Recurrent(nn.Module):
             InputError: there is none such.
         """
         for direction in self._directions:
-            if direction.layer == layer and direction.reverse == (backward or self.reverse):
-                return self._params(direction)
+            if direction.layer == layer and direction.reverse == (backward or self.reverse is True):
+                return direction.params(self)
         raise InputError(f"there is no layer {layer} that runs {'backward' if backward else 'forward'}; the first is 0")
 
     def initial_state(self, batch: int) -> States:
         """The states that ``batch`` sequences start with, each (batch, width), or (layers * directions, batch, width)."""
-        return self._initial(next(self.parameters(), torch.empty(0)), batch)
+        return self._start(next(self.parameters(), torch.empty(0)), batch)
 
-    def forward(
-        self,
-        x: Tensor | PackedSequence,
-        state: States | Tensor | None = None,
-        *,
-        lengths: Tensor | Sequence[int] | None = None,
-        context: Context = None,
-        trace: Sequence[str] = (),
-    ) -> Any:
-        """Runs over x (batch, time, input); returns ``(y, state)``, and with ``trace`` the traced values, as `rondeau.scan`.
+    def _start(self, like: Tensor, batch: int) -> States:
+        runs = (len(self._directions),) if len(self._directions) > 1 else ()
+        if self.initial == "learned":
+            return tuple(value.unsqueeze(-2).expand(*runs, batch, -1) for value in self.start)
+        zeros = tuple(like.new_zeros(*runs, batch, width) for width in self._widths)
+        if self.initial == "zeros":
+            return zeros
+        return tuple(z.normal_() if s.role == "state" else z for s, z in zip(self.cell.states, zeros))
 
-        For time-major data give ``x.transpose(0, 1)``: no copy is made. A `PackedSequence` comes back as one, its states in the
-        batch's own order. Every layer and direction reads the same ``context``; traced values of several lie side by side,
-        (layers * directions, batch, time, width).
-        """
-        if isinstance(x, PackedSequence):
-            return self._packed(x, state, lengths, context, trace)
-        return self._sequences(x, state, lengths, context, trace)
+    def _forward(self, x: Tensor, state: States | Tensor | None, given: Given) -> tuple[Tensor, States, Traces]:
+        if isinstance(x, Tensor) and x.dim() == 3:  # else scan says what is wrong
+            if autocasting(x):
+                own = next((parameter.dtype for parameter in self.parameters()), x.dtype)
+                x, state = in_type(x, own), in_type(state, own)
+                given = given._replace(context=in_type(given.context, own))
+            state = self._start(x, x.shape[0]) if state is None else state
+        dropout = self.dropout if self.training else 0.0
+        return run_all(self.cell, self._directions, partial(_scanned, self), x, state, given, dropout)
 
-    def _sequences(self, x: Tensor, state: Any, lengths: Any, context: Any, trace: Sequence[str]) -> Any:
-        sound = isinstance(x, Tensor) and x.dim() == 3  # else scan says what is wrong
-        if sound and autocasting(x):
-            x, state, context = (in_type(value, self._type(x)) for value in (x, state, context))
-        if state is None and sound:
-            state = self._initial(x, x.shape[0])
-        if len(self._directions) > 1:
-            return self._several(x, state, lengths, context, trace)
-        return self._run(self._directions[0], x, state, lengths, context, trace)
-
-    def _run(self, direction: Direction, x: Tensor, state: Any, lengths: Any, context: Context, trace: Sequence[str]) -> Any:
-        sound = isinstance(x, Tensor) and x.dim() == 3
-        return scan(
-            self.cell,
-            self._params(direction),
-            x,
-            state,
-            lengths=lengths,
-            reverse=direction.reverse,
-            context=context,
-            masks=self._masks(x, x.shape[:2]) if self.training and self.cell.masks and sound else None,
-            clip=self.clip,
-            trace=trace,
-            segment=self.segment,
-            backend=self.backend,
-        )
-
-    def _several(self, x: Tensor, state: Any, lengths: Any, context: Context, trace: Sequence[str]) -> Any:
-        before = parted(self.cell, state, len(self._directions))
-        last, traced, ways = [], [], 2 if self.bidirectional else 1
-        for layer in range(self.num_layers):
-            outputs = []
-            for index in range(layer * ways, (layer + 1) * ways):
-                y, after, *more = self._run(self._directions[index], x, before[index], lengths, context, trace)
-                outputs.append(y)
-                last.append(after)
-                traced += more
-            x = self._dropped(torch.cat(outputs, -1) if ways > 1 else outputs[0], layer)
-        if not trace:
-            return x, joined(last)
-        return x, joined(last), {name: torch.stack([values[name] for values in traced]) for name in traced[0]}
-
-    def _dropped(self, y: Tensor, layer: int) -> Tensor:
-        above = layer < self.num_layers - 1
-        return nn.functional.dropout(y, self.dropout) if above and self.dropout and self.training else y
-
-    def _packed(self, packed: PackedSequence, state: Any, lengths: Any, context: Context, trace: Sequence[str]) -> Any:
-        if lengths is not None:
-            raise InputError("a packed sequence says how long its sequences are; leave lengths out")
-        x, counts = padded(packed)
-        y, after, *more = self._sequences(x, state, counts, context, trace)
-        traced = [{name: packed_like(packed, value, counts) for name, value in values.items()} for values in more]
-        return (packed_like(packed, y, counts), after, *traced)
-
-    def step(self, x: Tensor, state: States | Tensor | None = None, *, context: Context = None) -> Any:
+    def step(self, x: Tensor, state: States | Tensor | None = None, *, context: Context = None) -> tuple[Tensor, States]:
         """One step over x (batch, input): ``(y, state)``.
 
         Raises:
@@ -226,24 +185,12 @@ class Recurrent(nn.Module):
         """
         if self.bidirectional:
             raise InputError("a layer that runs in both directions has no single step; call it on whole sequences")
-        sound = isinstance(x, Tensor) and x.dim() == 2  # else step says what is wrong
-        if state is None and sound:
-            state = self._initial(x, x.shape[0])
-        if len(self._directions) == 1:
-            return self._step(self._directions[0], x, state, context)
-        last = []
-        for direction, before in zip(self._directions, parted(self.cell, state, self.num_layers)):
-            y, after = self._step(direction, x, before, context)
-            x = self._dropped(y, direction.layer)
-            last.append(after)
-        return x, joined(last)
-
-    def _step(self, direction: Direction, x: Tensor, state: Any, context: Context) -> Any:
-        masks = None
-        if self.training and self.cell.masks and isinstance(x, Tensor) and x.dim() == 2:
-            drawn = self._masks(x, (x.shape[0], 1))
-            masks = {name: value.squeeze(1) if value.dim() == 3 else value for name, value in drawn.items()}
-        return step(self.cell, self._params(direction), x, state, context=context, masks=masks, backend=self.backend)
+        if state is None and isinstance(x, Tensor) and x.dim() == 2:  # else step says what is wrong
+            state = self._start(x, x.shape[0])
+        dropout = self.dropout if self.training else 0.0
+        given = Given(context=context)
+        y, after, _ = run_all(self.cell, self._directions, partial(_stepped, self), x, state, given, dropout)
+        return y, after
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase, **options: Any) -> Recurrent:
@@ -283,50 +230,49 @@ class Recurrent(nn.Module):
             what = "runs in reverse" if self.reverse else f"starts from initial={self.initial!r}"
             raise InputError(f"torch.nn has no layer that {what}; give it one that runs forward from zeros")
         options = {"num_layers": self.num_layers, "bidirectional": self.bidirectional, "dropout": self.dropout}
-        params = [self._params(direction) for direction in self._directions]
+        params = [direction.params(self) for direction in self._directions]
         return stock.write(self.cell, params, self.input_size, self.hidden_size, options).train(self.training)
-
-    def __prepare_scriptable__(self) -> nn.Module:
-        raise InputError(
-            "TorchScript cannot compile Recurrent; use torch.export, or give it layer.to_torch() where PyTorch has such a layer"
-        )
-
-    @property
-    def _runs(self) -> tuple[int, ...]:
-        """The leading dimension of the states."""
-        return (len(self._directions),) if len(self._directions) > 1 else ()
-
-    def _params(self, direction: Direction) -> dict[str, Tensor]:
-        return {name: getattr(self, attribute) for name, attribute in direction.attributes.items()}
-
-    def _initial(self, like: Tensor, batch: int) -> States:
-        if self.initial == "learned":
-            return tuple(value.unsqueeze(-2).expand(*self._runs, batch, -1) for value in self.start)
-        zeros = tuple(like.new_zeros(*self._runs, batch, width) for width in self._widths)
-        if self.initial == "zeros":
-            return zeros
-        return tuple(z.normal_() if s.role == "state" else z for s, z in zip(self.cell.states, zeros))
-
-    def _type(self, x: Tensor) -> torch.dtype:
-        """The type that the layer computes in, also under autocast, which lowers the types of what comes in."""
-        return next((parameter.dtype for parameter in self.parameters()), x.dtype)
-
-    def _masks(self, x: Tensor, lead: Sequence[int]) -> dict[str, Tensor]:
-        return {item.name: self._mask(item, x, lead) for item in self.cell.masks}
-
-    def _mask(self, item: Input, x: Tensor, lead: Sequence[int]) -> Tensor:
-        shape = (*(lead if item.per == "step" else lead[:1]), item.width.bind(self.sizes))
-        return x.new_empty(shape).bernoulli_(item.probability) * item.scale
 
     def extra_repr(self) -> str:
         """The cell, its sizes, and what differs from the defaults."""
         parts = [self.cell.name, *(f"{name}={size}" for name, size in self.sizes.items())]
-        defaults = {
-            "num_layers": 1, "bidirectional": False, "dropout": 0.0, "reverse": False, "initial": "zeros", "clip": None,
-            "segment": None, "backend": "auto",
+        settings = {
+            "num_layers": (self.num_layers, 1), "bidirectional": (self.bidirectional, False), "dropout": (self.dropout, 0.0),
+            "reverse": (self.reverse is True, False), "initial": (self.initial, "zeros"), "clip": (self.clip, None),
+            "segment": (self.segment, None), "backend": (self.backend, "auto"),
         }  # fmt: skip
-        parts += [f"{name}={getattr(self, name)!r}" for name, usual in defaults.items() if getattr(self, name) != usual]
-        return ", ".join(parts)
+        return ", ".join(parts + [f"{name}={value!r}" for name, (value, usual) in settings.items() if value != usual])
+
+
+def _scanned(
+    layer: Recurrent, direction: Direction, x: Tensor, state: States | Tensor | None, given: Given
+) -> tuple[Tensor, States, Traces]:
+    """One of a layer's runs over x (batch, time, input)."""
+    y, after, *traced = scan(
+        layer.cell,
+        direction.params(layer),
+        x,
+        state,
+        lengths=given.lengths,
+        reverse=direction.reverse,
+        context=given.context,
+        masks=drawn(layer.cell, layer.sizes, x) if layer.training else None,
+        clip=layer.clip,
+        trace=given.trace,
+        segment=layer.segment,
+        backend=layer.backend,
+    )
+    return y, after, traced[0] if traced else {}
+
+
+def _stepped(
+    layer: Recurrent, direction: Direction, x: Tensor, state: States | Tensor | None, given: Given
+) -> tuple[Tensor, States, Traces]:
+    """One of a layer's runs over a single step x (batch, input)."""
+    masks = drawn(layer.cell, layer.sizes, x) if layer.training else None
+    params = direction.params(layer)
+    y, after = step(layer.cell, params, x, state, context=given.context, masks=masks, backend=layer.backend)
+    return y, after, {}
 
 
 def _check_settings(num_layers: int, bidirectional: bool, dropout: float, reverse: bool, initial: str) -> None:
