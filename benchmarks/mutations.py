@@ -54,8 +54,10 @@ class Mutation:
 
 OPS, DIFFERENTIATE, LINEAR = "ir/ops.py", "engine/compile/differentiate.py", "engine/compile/linear.py"
 SCHEDULE, LAYOUT, EMIT = "engine/compile/schedule.py", "engine/compile/layout.py", "engine/llvm/emit.py"
-PRODUCTS, VECTOR, GRADIENTS = "engine/llvm/matmul.py", "engine/llvm/writer.py", "engine/runtime/parameter_gradients.py"
 SUMS = "engine/runtime/gradient_sums.py"
+PART, POINTWISE, TILES = "engine/llvm/part.py", "engine/llvm/pointwise.py", "engine/llvm/tiles.py"
+PRODUCTS, PACKING, VECTOR = "engine/llvm/matmul.py", "engine/llvm/packing.py", "engine/llvm/vector_math.py"
+WRITER, GRADIENTS = "engine/llvm/writer.py", "engine/runtime/parameter_gradients.py"
 
 MUTATIONS = (
     # the derivative table
@@ -144,37 +146,37 @@ MUTATIONS = (
         "every gate of a vector reads the first gate",
     ),
     # the kernel
-    Mutation(EMIT, "if self.plan.backward else i", "if not self.plan.backward else i", "time runs the other way"),
+    Mutation(EMIT, "if backward else i", "if not backward else i", "time runs the other way"),
     Mutation(
-        EMIT,
-        "icmp slt <{m.lanes} x i32> {numbers}",
-        "icmp sle <{m.lanes} x i32> {numbers}",
+        POINTWISE,
+        "icmp slt <{lanes} x i32> {numbers}",
+        "icmp sle <{lanes} x i32> {numbers}",
         "the mask of a tail lets one lane too many through",
     ),
     Mutation(
-        EMIT,
-        "value = w.select(mask, value, m.splat(start[store.expr.op]))",
+        POINTWISE,
+        "value = w.select(mask, value, vt.splat(IDENTITY[store.expr.op]))",
         "pass",
         "what lies past the last feature is summed, too",
     ),
-    Mutation(EMIT, '"max": float("-inf")', '"max": 0.0', "the maximum of negative numbers is zero"),
+    Mutation(POINTWISE, '"max": float("-inf")', '"max": 0.0', "the maximum of negative numbers is zero"),
     Mutation(
-        EMIT,
-        'w.integer("mul", w.integer("add", self.first_slot, slot), place.row_size)',
-        'w.integer("mul", slot, place.row_size)',
+        PART,
+        'w.integer("mul", w.integer("add", self.first_sequence, sequence), place.row_size)',
+        'w.integer("mul", sequence, place.row_size)',
         "every part of the batch works on the first sequences",
     ),
-    Mutation(EMIT, "if s.add:\n", "if False:\n", "the gradient of what is fixed for a sequence is that of one step"),
+    Mutation(POINTWISE, "if store.add:\n", "if False:\n", "the gradient of what is fixed for a sequence is that of one step"),
     Mutation(
-        EMIT,
-        "{w.binary('fadd', old, value)}, ptr {sums[s]}",
-        "{value}, ptr {sums[s]}",
+        POINTWISE,
+        "{w.binary('fadd', old, value)}, ptr {variable}",
+        "{value}, ptr {variable}",
         "the gradient of a vector is that of the last row",
     ),
-    Mutation(EMIT, "for p in (target, source)", "for p in (source, target)", "states are copied back to where they came from"),
-    Mutation(EMIT, "offset += len(pack.group.accumulators)", "offset += 0", "two groups of accumulators lie on one another"),
+    Mutation(EMIT, "_copy((target, source)", "_copy((source, target)", "states are copied back to where they came from"),
+    Mutation(TILES, "offset += len(pack.group.accumulators)", "offset += 0", "two groups of accumulators lie on one another"),
     Mutation(
-        EMIT,
+        PART,
         'self.w.integer("mul", self.stride, place.row_size) if',
         "str(place.row_size) if",
         "a tile reads rows that do not belong together",
@@ -189,7 +191,7 @@ MUTATIONS = (
         "a tile multiplies with the weights of another accumulator",
     ),
     Mutation(
-        PRODUCTS, "block.row * block.length + block.column", "block.row * block.length", "every block of columns is the first"
+        PACKING, "block.row * block.length + block.column", "block.row * block.length", "every block of columns is the first"
     ),
     Mutation(PRODUCTS, '"%total", r * vectors + v', '"%total", v * rows + r', "a tile writes its registers in another order"),
     Mutation(PRODUCTS, 'at.append(w.at(at[-1], f"%s{t}"))', "at.append(at[-1])", "every row of a tile reads the first"),
@@ -198,8 +200,8 @@ MUTATIONS = (
     Mutation(VECTOR, "(710.0, -746.0)", "(710.0, -708.0)", "exp has no small numbers"),
     Mutation(
         VECTOR,
-        'w.select(w.compare("olt", x, m.splat(0.0)), t, m.splat(1.0))',
-        'w.select(w.compare("ogt", x, m.splat(0.0)), t, m.splat(1.0))',
+        'w.select(w.compare("olt", x, vt.splat(0.0)), t, vt.splat(1.0))',
+        'w.select(w.compare("ogt", x, vt.splat(0.0)), t, vt.splat(1.0))',
         "the sigmoid is mirrored",
     ),
     Mutation(VECTOR, "bound = 10.0 if", "bound = 7.0 if", "tanh stops short of one"),
@@ -210,7 +212,7 @@ MUTATIONS = (
         "softplus loses its small numbers",
     ),
     Mutation(
-        VECTOR,
+        WRITER,
         "self.select(self.compare(how, b, a), b, a)",
         "self.select(self.compare(how, a, b), a, b)",
         "NaN disappears in a choice",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from rondeau.engine.llvm.matmul import HEADER
+from rondeau.engine.llvm.arguments import HEADER, TABLE
 from rondeau.engine.runtime.batch_rows import BatchRows
 from rondeau.engine.runtime.program import Call, Frames, Program
 
@@ -67,7 +67,7 @@ class Guarded(Call):
             table[k, 1:] = tables[k].address, tables[parts + k].address
         words = np.array(self.words, dtype=np.int64)
         head = Block.of(table, side)
-        words[3] = head.address
+        words[TABLE] = head.address
         words[HEADER:] = [blocks[name].address for name in self.code.buffers]
         guarded = Block.of(words, side)
         inner = (ctypes.c_int64 * len(words)).from_address(guarded.address)

@@ -31,7 +31,7 @@ CONSTANT = {
     "rondeau.engine.backends.torch_kernels._kernels",
     "rondeau.engine.backends.torch_kernels._lstm",
     "rondeau.engine.compile.printing.debug_level",
-    "rondeau.engine.llvm.target.machine_for",
+    "rondeau.engine.llvm.host.host_target",
     "rondeau.engine.llvm.openmp._pool",
     "rondeau.engine.llvm.openmp.giving_way",
     "rondeau.engine.llvm.openmp.openmp",

@@ -11,9 +11,9 @@ from rondeau.cells import ALL
 from rondeau.engine.compile.layout import KernelName
 from rondeau.engine.compile.pipeline import Pipeline
 from rondeau.engine.compile.plan import Plan
+from rondeau.engine.compile.target import FLOAT32
 from rondeau.engine.compile.verify_plan import PlanError, verify
-from rondeau.engine.llvm.emitter import LLVM
-from rondeau.engine.llvm.writer import Machine
+from rondeau.engine.llvm.host import host_emitter
 from rondeau.ir.expressions import Expr
 
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}
@@ -22,7 +22,7 @@ SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 3}
 def plan(name: str, kernel: KernelName = "train") -> tuple[Plan, Callable[[Expr], int]]:
     cell = ALL[name]
     given = [item.name for item in (*cell.contexts, *cell.masks)]
-    pipeline = Pipeline(cell, {size: SIZES[size] for size in cell.sizes}, LLVM(Machine()), given)
+    pipeline = Pipeline(cell, {size: SIZES[size] for size in cell.sizes}, host_emitter(FLOAT32), given)
     return pipeline.plan(kernel), pipeline.layout.step.width
 
 

@@ -16,6 +16,7 @@ from rondeau.cells import ALL
 from rondeau.engine.backends.reference import evaluate
 from rondeau.engine.compile import printing as shown
 from rondeau.engine.compile.buffer import Buffer
+from rondeau.engine.compile.tiling import Tiling
 from rondeau.engine.runtime import arena, program
 from rondeau.engine.runtime.buffers import Frame, frame
 from rondeau.errors import InputError
@@ -95,8 +96,8 @@ def test_a_team_of_threads_computes_the_same(name: str, two_threads, monkeypatch
     context = {c.name: torch.rand(3, 7, 1) if c.per == "step" else torch.rand(3, 3) for c in item.contexts}
     for options in ({}, {"lengths": [7, 2, 5], "reverse": True}):
         runs = []
-        for cache in (1 << 40, -1):
-            monkeypatch.setattr(program, "CACHE", cache)
+        for team in (1, 2):
+            monkeypatch.setattr(Tiling, "team_size", lambda *_, team=team: team)
             y, _ = scan(item, params, x, context=context, backend="compiled", **options)
             runs.append((y, torch.autograd.grad(y.square().sum(), list(params.values()), materialize_grads=True)))
         assert torch.equal(runs[0][0], runs[1][0])
@@ -106,9 +107,9 @@ def test_a_team_of_threads_computes_the_same(name: str, two_threads, monkeypatch
 
 def test_one_sequence_can_have_a_team(two_threads, monkeypatch) -> None:
     params, x = drawn(600)
-    monkeypatch.setattr(program, "SHARED", 1 << 40)
+    monkeypatch.setattr(Tiling, "team_size", lambda *_: 1)
     expected = scan(plain, params, x[:1], backend="compiled")[0]
-    monkeypatch.setattr(program, "SHARED", 0)
+    monkeypatch.setattr(Tiling, "team_size", lambda *_: 2)
     assert torch.equal(scan(plain, params, x[:1], backend="compiled")[0], expected)
 
 

@@ -16,7 +16,7 @@ import guard_pages
 
 from rondeau import scan
 from rondeau.cells import ALL
-from rondeau.engine.runtime import program
+from rondeau.engine.compile.tiling import Tiling
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32" or not guard_pages.possible(), reason="no pages can be forbidden here")
 SIZES = [
@@ -52,7 +52,7 @@ def test_kernels_stay_within_their_buffers(name: str, side: str, monkeypatch) ->
 @pytest.mark.parametrize("side", guard_pages.SIDES)
 def test_a_team_stays_within_its_buffers(side: str, two_threads, monkeypatch) -> None:
     guard_pages.install(monkeypatch, side)
-    monkeypatch.setattr(program, "CACHE", -1)
+    monkeypatch.setattr(Tiling, "team_size", lambda *_: 2)
     item = ALL["peephole_lstm"]
     params = {p.name: torch.randn(p.shape({"input": 5, "hidden": 37})).requires_grad_() for p in item.parameters}
     y, _ = scan(item, params, torch.randn(3, 4, 5), backend="compiled")

@@ -17,11 +17,13 @@ import pytest
 from rondeau import cell, concat, context, input, past, softmax, state, tanh, weight
 from rondeau.cells import ALL
 from rondeau.engine import stages
-from rondeau.engine.llvm.writer import Machine
+from rondeau.engine.compile.target import FLOAT32, Target, Types
+from rondeau.engine.compile.tiling import Tiling
+from rondeau.engine.llvm.emitter import LLVM
 from rondeau.ir import Cell
 
 FOLDER = Path(__file__).parent / "plans"
-MACHINE = Machine("float", 8, (3, 2, 1), 4)
+EMITTER = LLVM(Target("any processor", Types.all(FLOAT32), 256), Tiling(rows=(3, 2, 1)))
 SIZES = {"input": 20, "hidden": 24, "projection": 6, "output": 5, "context": 3}
 ZOO = ("elman", "lstm", "peephole_lstm_full", "gru", "gru_reset_before", "min_gru", "projected_lstm", "zoneout_lstm",
        "layer_norm_gru", "deep_transition_rnn", "clockwork", "conditioned_lstm")  # fmt: skip
@@ -39,7 +41,7 @@ CELLS: dict[str, Cell] = {**{name: ALL[name] for name in ZOO}, "focusing": focus
 
 def text(item: Cell) -> str:
     """The golden text of a cell: its equations and its plans."""
-    with mock.patch.object(stages, "machine_for", lambda dtype: MACHINE):
+    with mock.patch.object(stages, "host_emitter", lambda real: EMITTER):
         plans = stages.stage(item, "plan", {name: SIZES[name] for name in item.sizes})
     return "\n".join(line.rstrip() for line in f"{item}\n\n{plans}".splitlines()) + "\n"
 
@@ -62,14 +64,14 @@ def test_every_file_has_a_cell() -> None:
 TURNING = """
 from rondeau import cell, input, state, weight
 from rondeau.engine.compile.pipeline import Pipeline
-from rondeau.engine.llvm.emitter import LLVM
-from rondeau.engine.llvm.writer import Machine
+from rondeau.engine.compile.target import FLOAT32
+from rondeau.engine.llvm.host import host_emitter
 
 @cell
 def turning(x=input(2), a=state(2), b=state(2), c=state(2), d=state(2), U=weight(2, 2)):
     return x + U @ b, U @ c, U @ d, U @ a
 
-print(Pipeline(turning, {}, LLVM(Machine())).code("train").text)
+print(Pipeline(turning, {}, host_emitter(FLOAT32)).code("train").text)
 """
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
-
 from rondeau.engine.compile.pipeline import Pipeline
 from rondeau.engine.compile.printing import gradient_text, plan_text
+from rondeau.engine.compile.target import FLOAT32
 from rondeau.engine.llvm.build import MachineCode
-from rondeau.engine.llvm.emitter import LLVM
-from rondeau.engine.llvm.target import machine_for
+from rondeau.engine.llvm.host import host_emitter
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.text import equations
@@ -27,7 +25,7 @@ def stage(cell: Cell, name: str, sizes: Mapping[str, int]) -> str:
     if name not in STAGES:
         raise InputError(f"the stage is one of {', '.join(STAGES)}, not {name!r}")
     given = [item.name for item in (*cell.contexts, *cell.masks)]
-    return STAGES[name](Pipeline(cell, sizes, LLVM(machine_for(torch.float32)), given))
+    return STAGES[name](Pipeline(cell, sizes, host_emitter(FLOAT32), given))
 
 
 def gradient(pipeline: Kernels) -> str:

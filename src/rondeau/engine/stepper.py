@@ -15,7 +15,7 @@ from torch import Tensor
 from rondeau.engine.backends import compiled
 from rondeau.engine.inputs.check import check_inputs
 from rondeau.engine.inputs.scan_inputs import States
-from rondeau.engine.llvm.matmul import HEADER
+from rondeau.engine.llvm.arguments import HEADER
 from rondeau.engine.runtime.batch_rows import dense
 from rondeau.engine.runtime.program import program_of
 from rondeau.errors import InputError

@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Plan
+from rondeau.engine.compile.target import Target
+from rondeau.engine.compile.tiling import Tiling
 
 Built = TypeVar("Built", covariant=True)
 
@@ -30,12 +32,12 @@ class Emitter(Protocol[Built]):
         """What it writes in, by name."""
 
     @property
-    def target(self) -> str:
-        """What it writes for, in a few words."""
+    def target(self) -> Target:
+        """What it writes for."""
 
     @property
-    def tile(self) -> int:
-        """The accumulators that a group may have."""
+    def tiling(self) -> Tiling:
+        """What was tuned for the target."""
 
     def emit(self, plan: Plan) -> Code:
         """The code of a plan."""

@@ -69,7 +69,7 @@ class Pipeline(Generic[Built]):
         """
         if kernel not in self._plans:
             layout = self.layout
-            plan = schedule(layout.work(kernel), layout.step.width, layout.block, self.emitter.tile)
+            plan = schedule(layout.work(kernel), layout.step.width, layout.block, self.emitter.tiling.vectors)
             verify(plan, layout.step.width)
             debug(2, f"plan of {kernel}", lambda: plan_text(plan))
             self._plans[kernel] = plan

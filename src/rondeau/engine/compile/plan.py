@@ -94,6 +94,11 @@ class Block:
     stores: tuple[Store, ...]
     reductions: tuple[Store, ...] = ()
 
+    @property
+    def accumulators(self) -> int:
+        """How many sums the groups have together."""
+        return sum(len(group.accumulators) for group in self.groups)
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:

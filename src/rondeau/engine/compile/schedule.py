@@ -21,11 +21,11 @@ CHEAP = frozenset(
 REDUCTIONS = frozenset({"sum", "max"})
 
 
-def schedule(work: Work, width: Callable[[Expr], int], block: Callable[[Expr], MatrixBlock], tile: int) -> Plan:
-    """The plan that does the ``work``. ``block`` says where a matrix lies; ``tile`` bounds the accumulators of a group."""
+def schedule(work: Work, width: Callable[[Expr], int], block: Callable[[Expr], MatrixBlock], most: int) -> Plan:
+    """The plan that does the ``work``. ``block`` says where a matrix lies; a group has ``most`` accumulators at most."""
     builder = _Scheduler(work, width, block)
     builder.settle()
-    return builder.plan(tile)
+    return builder.plan(most)
 
 
 class _Scheduler:

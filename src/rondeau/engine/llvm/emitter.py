@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.plan import Plan
+from rondeau.engine.compile.target import Target
+from rondeau.engine.compile.tiling import Tiling
 from rondeau.engine.llvm.build import MachineCode, assembly, build
 from rondeau.engine.llvm.emit import emit
-from rondeau.engine.llvm.writer import Machine
+from rondeau.engine.llvm.writer import vector_type
 
 
 @dataclass(frozen=True)
 class LLVM:
-    """Writes kernels as LLVM text, and builds them with llvmlite in this process."""
+    """Writes kernels as LLVM text, and builds them with llvmlite in this process.
 
-    machine: Machine
+    Raises:
+        InputError: the target has several types; these kernels store, compute and sum in one.
+    """
+
+    target: Target
+    tiling: Tiling
     language = "LLVM"
 
-    @property
-    def target(self) -> str:
-        """What it writes for, in a few words."""
-        return f"vectors {self.machine.vector}"
-
-    @property
-    def tile(self) -> int:
-        """The accumulators that a group may have."""
-        return self.machine.tile
+    def __post_init__(self) -> None:
+        vector_type(self.target)
 
     def emit(self, plan: Plan) -> Code:
         """The LLVM text of a plan."""
-        return emit(plan, self.machine)
+        return emit(plan, vector_type(self.target), self.tiling)
 
     def build(self, code: Code) -> MachineCode:
         """The code, ready to run."""

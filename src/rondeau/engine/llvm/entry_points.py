@@ -1,56 +1,61 @@
-"""The ways into a kernel: on the OpenMP pool that PyTorch has loaded, or on one thread; and where a team of threads meets."""
+"""The ways into a kernel, on the OpenMP pool that PyTorch has loaded or on one thread; and the barrier of a team of threads."""
 
 from __future__ import annotations
 
-SPINS = 4000
-"""Looks at the clock of a meeting before a thread yields its processor; a microsecond or ten."""
+from rondeau.engine.llvm.arguments import ARRIVED, PARTS, TEAM, TURN
 
 
-def launchers() -> list[str]:
-    """``parallel`` and ``serial``; the threads of a team share each part, others take whole parts."""
-    return [*_MEETING, *_THREADS, *_WAYS]
+def entry_points(spins: int) -> list[str]:
+    """``parallel`` and ``serial``, and the barrier, with so many ``spins`` before a waiting thread gives up its processor.
+
+    The threads of a team share each part, others take whole parts.
+    """
+    return [*_barrier(spins), *_THREADS, *_WAYS]
 
 
 def _word(name: str, index: int) -> list[str]:
     return [f"  %{name}.at = getelementptr i64, ptr %args, i64 {index}", f"  %{name} = load i64, ptr %{name}.at"]
 
 
-_MEETING = [
-    "declare i32 @sched_yield()",
-    "define internal void @meet(ptr %args, i64 %n) nounwind {",
-    "  %alone = icmp sle i64 %n, 1",
-    "  br i1 %alone, label %done, label %arrive",
-    "arrive:",
-    "  %arrived.at = getelementptr i64, ptr %args, i64 5",
-    "  %turn.at = getelementptr i64, ptr %args, i64 6",
-    "  %turn = load atomic i64, ptr %turn.at acquire, align 8",
-    "  %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel",
-    "  %count = add i64 %before, 1",
-    "  %last = icmp eq i64 %count, %n",
-    "  br i1 %last, label %open, label %wait",
-    "open:",
-    "  store atomic i64 0, ptr %arrived.at monotonic, align 8",
-    "  %next = add i64 %turn, 1",
-    "  store atomic i64 %next, ptr %turn.at release, align 8",
-    "  br label %done",
-    "wait:",
-    "  %spins = phi i64 [ 0, %arrive ], [ %more, %spin ], [ 0, %yield ]",
-    "  %now = load atomic i64, ptr %turn.at acquire, align 8",
-    "  %go = icmp ne i64 %now, %turn",
-    "  br i1 %go, label %done, label %look",
-    "look:",
-    f"  %long = icmp sgt i64 %spins, {SPINS}",
-    "  br i1 %long, label %yield, label %spin",
-    "spin:",
-    "  %more = add i64 %spins, 1",
-    "  br label %wait",
-    "yield:",
-    "  %ignored = call i32 @sched_yield()",
-    "  br label %wait",
-    "done:",
-    "  ret void",
-    "}",
-]
+def _barrier(spins: int) -> list[str]:
+    """The last thread to arrive opens it by the next turn; the others look for that turn."""
+    return [
+        "declare i32 @sched_yield()",
+        "define internal void @barrier(ptr %args, i64 %n) nounwind {",
+        "  %alone = icmp sle i64 %n, 1",
+        "  br i1 %alone, label %done, label %arrive",
+        "arrive:",
+        f"  %arrived.at = getelementptr i64, ptr %args, i64 {ARRIVED}",
+        f"  %turn.at = getelementptr i64, ptr %args, i64 {TURN}",
+        "  %turn = load atomic i64, ptr %turn.at acquire, align 8",
+        "  %before = atomicrmw add ptr %arrived.at, i64 1 acq_rel",
+        "  %count = add i64 %before, 1",
+        "  %last = icmp eq i64 %count, %n",
+        "  br i1 %last, label %open, label %wait",
+        "open:",
+        "  store atomic i64 0, ptr %arrived.at monotonic, align 8",
+        "  %next = add i64 %turn, 1",
+        "  store atomic i64 %next, ptr %turn.at release, align 8",
+        "  br label %done",
+        "wait:",
+        "  %spins = phi i64 [ 0, %arrive ], [ %more, %spin ], [ 0, %yield ]",
+        "  %now = load atomic i64, ptr %turn.at acquire, align 8",
+        "  %go = icmp ne i64 %now, %turn",
+        "  br i1 %go, label %done, label %look",
+        "look:",
+        f"  %long = icmp sgt i64 %spins, {spins}",
+        "  br i1 %long, label %yield, label %spin",
+        "spin:",
+        "  %more = add i64 %spins, 1",
+        "  br label %wait",
+        "yield:",
+        "  %ignored = call i32 @sched_yield()",
+        "  br label %wait",
+        "done:",
+        "  ret void",
+        "}",
+    ]
+
 
 _THREADS = [
     "declare void @GOMP_parallel(ptr, ptr, i32, i32)",
@@ -69,8 +74,8 @@ _THREADS = [
     "  %n = call i32 @omp_get_num_threads()",
     "  %first = sext i32 %t to i64",
     "  %step = sext i32 %n to i64",
-    *_word("parts", 2),
-    *_word("team", 4),
+    *_word("parts", PARTS),
+    *_word("team", TEAM),
     "  %shared = icmp sgt i64 %team, 1",
     "  br i1 %shared, label %together, label %head",
     "together:",
@@ -96,8 +101,8 @@ _THREADS = [
 
 _WAYS = [
     "define void @parallel(ptr %args) nounwind {",
-    *_word("parts", 2),
-    *_word("team", 4),
+    *_word("parts", PARTS),
+    *_word("team", TEAM),
     "  %shared = icmp sgt i64 %team, %parts",
     "  %threads = select i1 %shared, i64 %team, i64 %parts",
     "  %n = trunc i64 %threads to i32",
@@ -106,7 +111,7 @@ _WAYS = [
     "  ret void",
     "}",
     "define void @serial(ptr %args) nounwind {",
-    *_word("parts", 2),
+    *_word("parts", PARTS),
     "  call void @pack(ptr %args, i64 0, i64 1)",
     "  br label %runs",
     "runs:",

@@ -1,11 +1,11 @@
-"""`expected`: which places of the next step are worth fetching while this one computes."""
+"""`coming`: which places of the next step are worth fetching while this one computes."""
 
 from __future__ import annotations
 
 from rondeau.engine.compile.plan import Block, Place, Plan
 
 
-def expected(plan: Plan, block: Block) -> tuple[Place, ...]:
+def coming(plan: Plan, block: Block) -> tuple[Place, ...]:
     """What the next step reads of each row in as many features as the block has: too many streams for the processor to
     foresee. Where there are products, it is fetched beside them, for the blocks without any, too."""
     kin = [b for b in plan.blocks if b.width == block.width]

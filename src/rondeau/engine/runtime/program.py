@@ -14,11 +14,12 @@ from rondeau.engine.compile.buffer import Buffer, Kind
 from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.layout import KernelName
 from rondeau.engine.compile.pipeline import Pipeline
+from rondeau.engine.compile.target import REALS
 from rondeau.engine.inputs.scan_inputs import ScanInputs
+from rondeau.engine.llvm.arguments import PARTS, TEAM, words
 from rondeau.engine.llvm.build import MachineCode
-from rondeau.engine.llvm.emitter import LLVM
+from rondeau.engine.llvm.host import host_emitter
 from rondeau.engine.llvm.openmp import available, openmp, side_by_side
-from rondeau.engine.llvm.target import CACHE, machine_for
 from rondeau.engine.runtime.arena import allocate
 from rondeau.engine.runtime.batch_rows import BatchRows, rows_of
 from rondeau.engine.runtime.buffers import Frame, bound, frame
@@ -29,11 +30,8 @@ from rondeau.ir.cell import Cell
 Buffers = Mapping[Buffer, Tensor]
 Y, COLUMNS = Buffer("y"), Buffer("columns")
 
-TEAM = 8  # threads that share the units of a step at most
-SHARED = 1 << 18  # bytes of weights from which a team is worth its meetings when there are fewer rows than threads
 PROGRAMS = 128  # cells at certain sizes whose kernels are kept; each takes up to a megabyte
 FRAMES = 64  # numbers of rows for which a program remembers where its buffers lie
-STARVED = 24  # rows a thread below which it would wait for weights from further away
 
 
 @dataclass(frozen=True)
@@ -128,10 +126,9 @@ class Program:
     def rows(self, inputs: ScanInputs) -> BatchRows:
         """The rows of a run: each thread takes a part of the batch, unless all would only wait for the same weights."""
         threads = available()
-        few = inputs.batch < threads and self.weights > SHARED
-        starved = self.weights > 2 * CACHE and inputs.batch < STARVED * threads
-        if threads > 1 and openmp() and (few or starved):
-            return rows_of(inputs, 1, min(threads, TEAM))
+        team = self.pipeline.emitter.tiling.team_size(self.weights, inputs.batch, threads)
+        if team > 1 and openmp():
+            return rows_of(inputs, 1, team)
         return rows_of(inputs, max(1, min(threads, inputs.batch)), 1)
 
     def prepare(self, inputs: ScanInputs, rows: BatchRows, memory: Tensor | None = None, keep: bool = False) -> Forward:
@@ -201,12 +198,12 @@ class Program:
     def _call(self, kind: KernelName, at: Frames, saved: Tensor, workspace: Tensor, buffers: Buffers, rows: BatchRows) -> Call:
         code, kernel = self.kernel(kind)
         bases = (saved.data_ptr(), workspace.data_ptr())
-        words = [rows.steps, rows.stride, rows.parts, rows.address, rows.team, 0, 0]
-        words += [
+        addresses = [
             bases[home] + first if home < 2 else buffers[name].data_ptr()
             for name, (home, first) in zip(code.buffers, at.places)
         ]
-        return Call(code, kernel, (ctypes.c_int64 * len(words))(*words), buffers)
+        table = words(rows.steps, rows.stride, rows.parts, rows.address, rows.team, addresses)
+        return Call(code, kernel, (ctypes.c_int64 * len(table))(*table), buffers)
 
 
 @dataclass(frozen=True)
@@ -220,7 +217,7 @@ class Call:
 
     def __call__(self) -> None:
         """Runs the kernel over all parts of the batch."""
-        address, parts, team = ctypes.addressof(self.words), self.words[2], self.words[4]
+        address, parts, team = ctypes.addressof(self.words), self.words[PARTS], self.words[TEAM]
         if max(parts, team) == 1 or available() == 1:
             self.kernel.serial(address)
         elif openmp():
@@ -273,5 +270,5 @@ def _program(
     dtype: torch.dtype,
     single: bool,
 ) -> Program:
-    emitter = LLVM(machine_for(dtype, single))
+    emitter = host_emitter(REALS[str(dtype).removeprefix("torch.")], single)
     return Program(Pipeline(cell, dict(sizes), emitter, given, trace, clip), dtype)

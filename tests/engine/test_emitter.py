@@ -1,0 +1,96 @@
+"""What kernels are written for, how they are tuned, and that another emitter can take the place of LLVM's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from rondeau import InputError, cells
+from rondeau.engine.compile.buffer import Buffer
+from rondeau.engine.compile.emitter import Code
+from rondeau.engine.compile.pipeline import Pipeline
+from rondeau.engine.compile.plan import Plan
+from rondeau.engine.compile.printing import plan_text
+from rondeau.engine.compile.target import FLOAT32, FLOAT64, Real, Target, Types
+from rondeau.engine.compile.tiling import Tiling
+from rondeau.engine.llvm.arguments import HEADER, PARTS, TEAM, words
+from rondeau.engine.llvm.emitter import LLVM
+from rondeau.engine.llvm.host import host_target, host_tiling
+
+TARGET = Target("any processor", Types.all(FLOAT32), 256)
+SIZES = {"input": 20, "hidden": 24}
+TILING = Tiling()
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Writes plans for people, and runs nothing."""
+
+    target: Target = TARGET
+    tiling: Tiling = TILING
+    language = "English"
+
+    def emit(self, plan: Plan) -> Code:
+        return Code(plan_text(plan), (), (), plan.scratch)
+
+    def build(self, code: Code) -> list[str]:
+        return code.text.split()
+
+    def assembly(self, code: Code) -> str:
+        return code.text
+
+
+def test_another_emitter_can_take_the_place_of_llvm() -> None:
+    pipeline: Pipeline[list[str]] = Pipeline(cells.gru(), SIZES, Reader())
+    assert pipeline.build("train")[:2] == ["phase", "0,"]
+    assert pipeline.code("train") is pipeline.code("train")
+
+
+def test_a_target_says_what_it_is() -> None:
+    assert TARGET.lanes == 8 and str(TARGET) == "float32 on any processor, vectors of 256 bits"
+    assert replace(TARGET, types=Types.all(FLOAT64)).lanes == 4
+    assert host_target(FLOAT64).lanes * 2 == host_target(FLOAT32).lanes
+
+
+def test_the_types_of_llvm_kernels_are_one() -> None:
+    half = Real("bfloat16", 16)
+    with pytest.raises(InputError, match="stores bfloat16, computes in float32 and sums in float32, but LLVM kernels take one"):
+        LLVM(replace(TARGET, types=Types(half, FLOAT32, FLOAT32)), Tiling())
+
+
+@pytest.mark.parametrize(("bits", "registers"), [(512, 32), (256, 16), (128, 32)])
+@pytest.mark.parametrize("single", [False, True])
+def test_a_tile_fits_the_registers(bits: int, registers: int, single: bool) -> None:
+    tiling = host_tiling(replace(TARGET, vector_bits=bits), single)
+    assert max(tiling.rows) * tiling.vectors < registers
+    assert tiling.rows == tuple(sorted(tiling.rows, reverse=True)) and tiling.rows[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("weights", "batch", "threads", "team"),
+    [
+        (MIB, 64, 2, 1),  # enough sequences, and the weights stay in the cache
+        (MIB, 1, 2, 2),  # fewer sequences than threads
+        (1 << 17, 1, 2, 1),  # too little work to wait for one another
+        (4 * MIB, 40, 2, 2),  # weights of more than two caches for few sequences
+        (4 * MIB, 48, 2, 1),
+        (4 * MIB, 1, 64, 8),
+        (4 * MIB, 1, 1, 1),
+    ],
+)
+def test_threads_share_units_where_all_would_wait_for_weights(weights: int, batch: int, threads: int, team: int) -> None:
+    assert Tiling().team_size(weights, batch, threads) == team
+
+
+def test_the_argument_table_is_as_drawn() -> None:
+    table = words(5, 1, 2, 4096, 3, [64, 128])
+    assert (table[PARTS], table[TEAM], table[HEADER:]) == (2, 3, [64, 128])
+
+
+def test_the_code_knows_its_buffers_in_order() -> None:
+    code = Pipeline(cells.gru(), SIZES, LLVM(TARGET, Tiling())).code("train")
+    assert {Buffer("state", 0), Buffer("columns"), Buffer("packed", 0), Buffer("y")} <= set(code.buffers)
+    assert len(set(code.buffers)) == len(code.buffers)
+    assert code.packed == ((Buffer("packed", 0), 3 * 24 * 24),) and code.scratch == ((Buffer("next", 0), 24),)
