@@ -12,17 +12,30 @@ from rondeau.nn import Recurrent
 from rondeau.train import EarlyStopping, Metric, Training, TrainingSettings, optimizer
 
 
+class Centred(nn.Module):
+    """Features without their running mean, which a checkpoint must keep though it is no parameter."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.mean.mul_(0.9).add_(0.1 * x.detach().mean(0))
+        return x - self.mean
+
+
 class Classifier(nn.Module):
     """A layer, and a softmax over the last state."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layer, self.head = Recurrent("gru", 2, 6), nn.Linear(6, 2)
-        self.dropout = nn.Dropout(0.2)
+        self.norm, self.dropout = Centred(6), nn.Dropout(0.2)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         _, state = self.layer(x, lengths=lengths)
-        return self.head(self.dropout(state[0]))
+        return self.head(self.dropout(self.norm(state[0])))
 
 
 class Classification:

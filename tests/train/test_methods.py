@@ -122,7 +122,7 @@ def test_every_schedule_falls_from_the_whole_rate_to_its_floor() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="device is cuda, which PyTorch does not find on this machine; choose cpu"):
+    with pytest.raises(InputError, match="device is cuda, which PyTorch does not find here; choose cpu"):
         start(tiny(device="cuda"), TEXT, folder=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
 from classification import training
-from tiny_runs import TEXT, tiny
+from tiny_runs import TEXT, tiny, weights
 
-from rondeau.train import Callback, Checkpoints, Metric, Training, start, state
+from rondeau import RunError
+from rondeau.train import BaseRun, Callback, Checkpoints, Metric, RunFolder, Training, kinds, load, start, state
+from rondeau.train.weights import put_weights
 
 
 def saved(run: Training) -> dict[str, dict[str, torch.Tensor]]:
@@ -142,3 +145,48 @@ def test_checkpoints_by_time_come_after_the_rows_that_they_cover() -> None:
 def test_a_metric_is_said_in_its_own_words() -> None:
     assert Metric("accuracy", higher_is_better=True).say(0.87654) == "accuracy 0.8765"
     assert Metric("mean_error", wording="error {:.1f} degrees").say(1.23) == "error 1.2 degrees"
+
+
+TEXTS = {"model.json": kinds.to_json("classifier"), "config.toml": ""}
+
+
+@pytest.mark.parametrize("options", [{}, {"patience": 2}, {"optimizer": "sgd"}])
+def test_a_folder_keeps_a_run_of_another_kind_and_it_goes_on_exactly(tmp_path: Path, options: dict[str, object]) -> None:
+    def begun(name: str) -> BaseRun:
+        made = training(**options)
+        run = BaseRun(model=made.model, settings=made.settings, training=made)
+        run.create(tmp_path / name, TEXTS)
+        return run
+
+    begun("whole").fit()
+    part = begun("part")
+    part.fit(lambda row: setattr(part.training, "stopping", row["step"] == 23))
+
+    place = RunFolder.open(tmp_path / "part")
+    place.claim()
+    found = place.read(("model", "state"))
+    made = training(**options)
+    put_weights(made.model, found.tensors("model"))
+    on = BaseRun(model=made.model, settings=made.settings, training=made, folder=place, facts=found.manifest.facts)
+    on.go_on(found, {})
+    assert made.progress.step == 23 and len(on.record.rows) >= 23
+    on.fit()
+    assert weights(tmp_path / "part") == weights(tmp_path / "whole")
+    with pytest.raises(RunError, match="holds a 'classifier', but what is asked for needs a 'language model'"):
+        load(tmp_path / "part")
+
+
+def test_a_folder_of_another_kind_goes_on_for_more(tmp_path: Path) -> None:
+    made = training(steps=5)
+    run = BaseRun(model=made.model, settings=made.settings, training=made)
+    run.create(tmp_path / "run", TEXTS)
+    run.fit()
+    place = RunFolder.open(tmp_path / "run")
+    found = place.read(("model", "state"))
+    again = training(steps=5)
+    put_weights(again.model, found.tensors("model"))
+    on = BaseRun(model=again.model, settings=again.settings, training=again, folder=place, facts=found.manifest.facts)
+    on.go_on(found, {"epochs": 0.5})
+    on.fit()
+    assert on.settings.epochs == on.facts.settings["epochs"] and made.progress.step < again.progress.step
+    assert again.progress.step == again.task.batches.steps(on.settings.epochs)

@@ -142,8 +142,8 @@ class LanguageModel(Composed[tuple[Any, ...]]):
         for start in range(0, len(tokens) - 1, SCORED):
             stop = min(start + SCORED, len(tokens) - 1)
             logits, state = self(given[None, start:stop], state)
-            of_each = logits[0].double().log_softmax(-1).gather(1, given[start + 1 : stop + 1, None])
-            found[start + 1 : stop + 1] = of_each[:, 0].cpu().numpy()
+            of_each = logits[0].cpu().double().log_softmax(-1).gather(1, tokens[start + 1 : stop + 1, None].cpu())
+            found[start + 1 : stop + 1] = of_each[:, 0].numpy()
         self.train(training)
         return found
 

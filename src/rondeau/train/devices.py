@@ -17,7 +17,7 @@ def device(name: str) -> torch.device:
         InputError: this machine has none.
     """
     if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not torch.backends.mps.is_available()):
-        raise InputError(f"device is {name}, which PyTorch does not find on this machine; choose cpu, or install its drivers")
+        raise InputError(f"device is {name}, which PyTorch does not find here; choose cpu, or a machine that has {name}")
     return torch.device(name)
 
 

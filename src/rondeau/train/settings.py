@@ -13,7 +13,8 @@ from rondeau.train.methods import OPTIMIZERS, SCHEDULES, options
 
 THREADS = max(64, 4 * (os.cpu_count() or 1))
 ENDS = ("minutes", "epochs", "steps")
-Own = TypeVar("Own", bound="TrainingSettings")
+Stacked = TypeVar("Stacked", bound="StackSettings")
+Trained = TypeVar("Trained", bound="TrainingSettings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +46,12 @@ class StackSettings(Group):
     dropout: float = setting(0.0, "Rate after embedding, between layers, before softmax.", least=0, below=1)
     backend: str = setting("auto", "auto, or a backend of rondeau.scan.")
 
-    def checked(self: StackOwn) -> StackOwn:
+    def checked(self: Stacked) -> Stacked:
         """See `Group.checked`."""
         for name, size in self.sizes.items():
             if not 1 <= size <= LARGEST:
                 raise InputError(f"sizes are positive whole numbers, not {name}={short(size)}")
         return super().checked()
-
-
-StackOwn = TypeVar("StackOwn", bound=StackSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +98,7 @@ class TrainingSettings(Group):
     threads: int | None = setting(None, "Processor threads.", least=1, most=THREADS)
     save_every: float = setting(60.0, "The longest time between two checkpoints, in seconds.", above=0)
 
-    def checked(self: Own) -> Own:
+    def checked(self: Trained) -> Trained:
         """These settings, once each is in range; three minutes if no end is given.
 
         Raises:
