@@ -465,3 +465,35 @@ def test_whatever_the_bytes_there_is_a_value_or_a_sentence(data: bytes) -> None:
             read_sequences(io.BytesIO(data), goal=goal)  # type: ignore[arg-type]
         except DataError as error:
             assert str(error).startswith(("the input", "every label", "there are no labels"))
+
+
+SOUND = {
+    "csv": 'id,time,a,label\nq,0,1,x\nr,5,7,"y"\nq,1.5,,x\n',
+    "jsonl": '{"x": [[1, 2], [3, null]], "label": "a"}\n{"x": [[1, 2]], "label": "b"}\n',
+    "ts": TS,
+    "conll": "EU NNP\nx CD\n\nPeter NNP\nruns VBZ",
+}
+CHANGES = st.tuples(
+    st.floats(0, 1),
+    st.integers(0, 3),
+    st.sampled_from([*',;"\t\n[]{}:?-@# ', "nan", "1e999", "true", "\0", "é", "9" * 400, "[[]]", "\r"]),
+)
+
+
+@given(
+    st.sampled_from(sorted(SOUND)),
+    st.lists(CHANGES, min_size=1, max_size=4),
+    st.sampled_from(["", "label", "target"]),
+    st.booleans(),
+)
+def test_a_sound_file_that_was_changed_is_a_value_or_a_sentence(kind: str, changes: list, goal: str, per_step: bool) -> None:
+    text = SOUND[kind]
+    for where, cut, put in changes:
+        place = int(where * len(text))
+        text = text[:place] + put + text[place + cut :]
+    try:
+        data = read_sequences(io.BytesIO(text.encode()), goal=goal, per_step=per_step, kind=kind)  # type: ignore[arg-type]
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(data) and data.describe()

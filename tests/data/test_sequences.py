@@ -80,6 +80,7 @@ def test_texts_and_tokens() -> None:
         ([[1, 2], [[1, 2], [3]]], {}, "X[1] is no array of numbers"),
         ([[1, 2], "text"], {}, "X[1] is the text 'text' among sequences of another kind"),
         ([[1, "x"]], {}, "X[0] has something that is no number"),
+        ([np.zeros(2, "datetime64[ns]")], {}, "X[0] has something that is no number, of the type datetime64[ns]"),
         ([[1, 2j]], {}, "X[0] has complex numbers"),
         ("text", {}, "X is 'text'; give a list of arrays"),
         (None, {}, "X is None"),
@@ -124,6 +125,10 @@ def test_labels_and_targets() -> None:
         (["a", None], {}, "y[1] is None; every sequence"),
         ([1, np.nan], {}, "y[1] is nan; every sequence"),
         ([1, 2.5], {}, "y[1] is 2.5, which is no class"),
+        ("ab", {}, "y is 'ab'; give one for each of 2 sequences"),
+        (5, {"goal": "target"}, "y is 5; give one"),
+        (np.array(["1", "2"]), {"goal": "target"}, "y has something that is no number, of the type <U1"),
+        ([1, 10**400], {"goal": "target"}, "y has something that is no number: int too large"),
         ([["a"], ["b"]], {}, "y[0] is ['a'], and one label for each sequence is expected"),
         (["a", "z"], {"classes": np.array(["a", "b"])}, "y[1]: class 'z' was never seen in training; the classes are 'a', 'b'"),
         ([["a", "b"], ["a", "b"]], {"per_step": True}, "y[0] has 2 entries and X[0] 3 steps; give one for each step"),
@@ -200,8 +205,17 @@ def test_frames_of_all_three_shapes() -> None:
     assert [item[:, 0].tolist() for item in wide.items] == [[1, 3], [2, 4]]
     indexed = sequences_of_frame(long.set_index(["id", "time"]), Columns(features=("a",)))
     assert indexed.ids is not None and indexed.ids.tolist() == ["1", "2"]
-    with pytest.raises(DataError, match="the frame, row 1, column 'a': 'x' is no number"):
-        sequences_of_frame(pd.DataFrame({"id": [1, 1], "a": [1, "x"]}))
+    for columns, said in (
+        ({"id": [1, 1], "a": [1, "x"]}, "row 1, column 'a': 'x' is no number"),
+        ({"id": [1.0, None, 1], "a": [1, 2, 3]}, "row 1, column 'id' is empty; every row needs the id"),
+        ({"id": pd.array([1, None, 1], "Int64"), "a": [1, 2, 3]}, "row 1, column 'id' is empty"),
+        ({"id": ["q", {}, "q"], "a": [1, 2, 3]}, "row 1, column 'id' is a dict; give one value in each row"),
+    ):
+        with pytest.raises(DataError, match=f"the frame, {said}"):
+            sequences_of_frame(pd.DataFrame(columns))
+    unlabelled = pd.DataFrame({"text": ["a", "b"], "label": [1.0, None]})
+    with pytest.raises(DataError, match="the frame, row 1, column 'label' is empty"):
+        sequences_of_frame(unlabelled, goal="label")
 
 
 # Splits

@@ -93,6 +93,13 @@ def _block(X: Any) -> np.ndarray:
     return block
 
 
+def _is_one(value: Any) -> bool:
+    """Whether something is a single value and no sequence."""
+    if isinstance(value, (list, tuple, range, dict, set)):
+        return False
+    return isinstance(value, (str, bytes)) or _converted(value, "a value").ndim == 0
+
+
 def _converted(value: Any, name: str) -> np.ndarray:
     try:
         return np.asarray(value)
@@ -139,11 +146,15 @@ def floating(array: np.ndarray, name: str) -> np.ndarray:
     """
     if array.dtype.kind == "c":
         raise InputError(f"{name} has complex numbers; Complex data not supported: give real and imaginary parts as features")
+    if array.dtype.kind not in "biufO":
+        raise InputError(
+            f"{name} has something that is no number, of the type {array.dtype}; give numbers, NaN where one is missing"
+        )
     if array.dtype.kind == "f":
         return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
     try:
         return np.asarray(array, np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{name} has something that is no number: {error}; give numbers, NaN where one is missing") from error
 
 
@@ -171,6 +182,8 @@ def _goal(y: Any, items: list[Any], goal: GoalName, per_step: bool, classes: np.
         raise InputError(
             f"y is None, and {goal}s are needed to learn from; give one for each {'step' if per_step else 'sequence'}"
         )
+    if _is_one(y) or isinstance(y, (dict, set)):
+        raise InputError(f"y is {shown(y)}; give one for each of {plural(len(items), 'sequence')}")
     given = list(y) if isinstance(y, (list, tuple)) else list(_converted(y, "y"))
     if len(given) != len(items):
         raise InputError(f"y has {len(given)} entries for {plural(len(items), 'sequence')}; give one for each")
@@ -182,8 +195,8 @@ def _goal(y: Any, items: list[Any], goal: GoalName, per_step: bool, classes: np.
 
 def _check_steps(given: list[Any], items: list[Any]) -> None:
     for index, (entries, item) in enumerate(zip(given, items)):
-        if isinstance(entries, str) or np.ndim(entries) == 0 or len(entries) != len(item):
-            have = "one entry" if isinstance(entries, str) or np.ndim(entries) == 0 else f"{len(entries)} entries"
+        if _is_one(entries) or len(entries) != len(item):
+            have = "one entry" if _is_one(entries) else f"{len(entries)} entries"
             raise InputError(f"y[{index}] has {have} and X[{index}] {plural(len(item), 'step')}; give one for each step")
 
 
@@ -191,7 +204,7 @@ def _labels(given: list[Any], classes: np.ndarray | None) -> Labels:
     for index, name in enumerate(given):
         if name is None or name != name:
             raise InputError(f"y[{index}] is {name}; every sequence that is learned from needs a label")
-        if np.ndim(name):
+        if not _is_one(name):
             raise InputError(
                 f"y[{index}] is {shown(name)}, and one label for each sequence is expected; give y as (sequences,)"
             )
@@ -293,7 +306,7 @@ def series_of(y: Any, columns: Columns | None = None) -> SeriesSet:
         return series_of_frame(y, columns)
     if columns is not None:
         raise InputError("columns are for a pandas frame; give series from arrays without them")
-    several = isinstance(y, (list, tuple)) and bool(y) and any(np.ndim(each) for each in y)
+    several = isinstance(y, (list, tuple)) and bool(y) and not all(map(_is_one, y))
     given = list(y) if several else [y]
     items = tuple(_series(each, f"y[{index}]" if several else "y", str(index)) for index, each in enumerate(given))
     width = items[0].values.shape[1]

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Union
 
+from rondeau.data.numeric import shown
 from rondeau.errors import DataError
 
 Shape = Literal["", "text", "long", "wide"]
@@ -98,10 +99,10 @@ def _near(name: str, names: Sequence[str]) -> str:
     return f"is it {near[0]!r}? " if near else ""
 
 
-def quoted(names: Collection[str], most: int = 30) -> str:
+def quoted(names: Collection[str], most: int = 24) -> str:
     """Names in quotes with commas, and how many are left out."""
     left = len(names) - most
-    return ", ".join(map(repr, list(names)[:most])) + (f" and {left} more" if left > 0 else "")
+    return ", ".join(map(shown, list(names)[:most])) + (f" and {left} more" if left > 0 else "")
 
 
 def usual(part: str, names: Sequence[str], taken: Collection[str] = ()) -> str:

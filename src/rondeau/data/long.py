@@ -60,19 +60,21 @@ class Rows:
     def _codes(self, chunk: Chunk) -> np.ndarray:
         if not self.columns.id:
             return np.zeros(len(chunk), np.int32)
-        cells = chunk.columns[self.columns.id]
         codes = self.codes(chunk, self.columns.id, self.ids, str)
         if "" in self.ids:
-            place = placed(self.table, chunk, self.columns.id)(list(cells).index(""))
+            place = placed(self.table, chunk, self.columns.id)(int((codes == self.ids[""]).argmax()))
             raise DataError(f"{place} is empty; every row needs the id of its sequence")
         return codes
 
     def codes(self, chunk: Chunk, column: str, known: dict[Any, int], name: Callable[[Any], Any]) -> np.ndarray:
         """The codes (rows,) of a column's names; one that is new gets the next code and its place among the ``known``."""
         cells = chunk.columns[column]
-        if list in set(map(type, cells)):
-            wrong = next(index for index, cell in enumerate(cells) if isinstance(cell, list))
-            raise DataError(f"{placed(self.table, chunk, column)(wrong)} is a list; give one value in each row")
+        if isinstance(cells, np.ndarray):  # of a frame, NaN where something is missing
+            cells = ["" if cell != cell else cell for cell in cells.tolist()]
+        wrong = next((kind for kind in dict.fromkeys(map(type, cells)) if kind.__hash__ is None), None)
+        if wrong is not None:
+            place = placed(self.table, chunk, column)(list(map(type, cells)).index(wrong))
+            raise DataError(f"{place} is a {wrong.__name__}; give one value in each row")
         codes = {cell: known.setdefault(name(cell), len(known)) for cell in dict.fromkeys(cells)}
         return np.fromiter(map(codes.__getitem__, cells), np.int32, len(cells))
 

@@ -153,6 +153,8 @@ def label(cell: Any) -> str | None:
         >>> label(" good "), label(3), label(""), label(True)
         ('good', '3', None, 'true')
     """
+    if cell != cell:  # NaN, which frames have for what is missing
+        return None
     return (str(cell).lower() if isinstance(cell, bool) else str(cell).strip()) or None
 
 
