@@ -363,6 +363,23 @@ def test_classes_that_are_known(tmp_path: Path) -> None:
     assert tagged.startswith("a.conll, line 4: class 'C'")
 
 
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("review,mood\ngood,a\nbad,b\n", "mood,review\n,fine\n"),
+        ("who,time,b,label,a\nq,0,1,x,2\nq,1,1,x,2\nr,0,1,y,2\n", "time,a,b,who,more\n0,2,1,q,?\n"),
+        ("label,x1,x2,x3\na,1,2,3\nb,1,2,3\n", "x1,x2\n1,2\n"),
+    ],
+)
+def test_another_table_is_read_by_the_columns_of_the_first(tmp_path: Path, text: str, other: str) -> None:
+    learned = reading(tmp_path, text, columns=Columns(id="who" if "who" in text else ""), goal="label")
+    assert learned.columns is not None and learned.columns.label
+    data = reading(tmp_path, other, "b.csv", learned.columns)
+    assert data.goal is None and data.features == learned.features and data.kind == learned.kind and len(data) == 1
+    if learned.features == ("b", "a"):
+        assert data.items[0].tolist() == [[1, 2]]
+
+
 def test_parts_make_the_whole(tmp_path: Path) -> None:
     path = written(tmp_path, "id,text,label\n" + "".join(f"n{i},word {i},a\n" for i in range(2500)))
     parts = list(read_parts(path, Columns(text="text", id="id"), size=1000))

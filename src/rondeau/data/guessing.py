@@ -30,6 +30,15 @@ class Head:
         cells = list(map(str, self.cells[name]))
         return len(set(cells)) < len(cells)
 
+    def free(self, columns: Columns) -> list[str]:
+        """The columns that play no part yet."""
+        taken = columns.named()
+        return [name for name in self.names if name not in taken]
+
+    def without(self, names: Collection[str]) -> Head:
+        """The table as if it did not have some columns."""
+        return replace(self, names=tuple(name for name in self.names if name not in names))
+
 
 def guess(columns: Columns, head: Head, goal: GoalName = "", per_step: bool = False) -> Columns:
     """The columns with every part that sequences need.
@@ -37,7 +46,8 @@ def guess(columns: Columns, head: Head, goal: GoalName = "", per_step: bool = Fa
     Args:
         columns: those that somebody named.
         head: the table's first rows.
-        goal: what is to be learned: "label", "target", or "" for nothing.
+        goal: what is to be learned: "label", "target", or "" for nothing; columns for another goal are left aside, whether
+            they are there or not.
         per_step: whether the goal is one of each step.
 
     Raises:
@@ -49,6 +59,10 @@ def guess(columns: Columns, head: Head, goal: GoalName = "", per_step: bool = Fa
         >>> found.shape, found.text
         ('text', 'review')
     """
+    if goal != "label":
+        head, columns = head.without({columns.label}), replace(columns, label="")
+    if goal != "target":
+        head, columns = head.without(columns.targets), replace(columns, target="")
     columns.check(head.names, head.source)
     columns = _with_usual(columns, head, goal)
     shape = columns.shape or _shape(columns, head, per_step)
@@ -59,12 +73,6 @@ def guess(columns: Columns, head: Head, goal: GoalName = "", per_step: bool = Fa
         )
     columns = _FILL[shape](replace(columns, shape=shape), head, goal, per_step)
     return _with_goal(columns, head, goal)
-
-
-def _free(columns: Columns, head: Head) -> list[str]:
-    """The columns that play no part yet."""
-    taken = columns.named()
-    return [name for name in head.names if name not in taken]
 
 
 def _with_usual(columns: Columns, head: Head, goal: GoalName) -> Columns:
@@ -82,7 +90,7 @@ def _with_usual(columns: Columns, head: Head, goal: GoalName) -> Columns:
 
 
 def _shape(columns: Columns, head: Head, per_step: bool) -> Shape:
-    free = _free(columns, head)
+    free = head.free(columns)
     if columns.text or _usual_text(columns, head):
         return "long" if per_step and columns.id and head.repeats(columns.id) else "text"
     if columns.time or (columns.id and head.repeats(columns.id)):
@@ -106,7 +114,7 @@ def _usual_text(columns: Columns, head: Head) -> str:
 
 
 def _fill_text(columns: Columns, head: Head, goal: GoalName, per_step: bool) -> Columns:
-    free = _free(columns, head)
+    free = head.free(columns)
     text = columns.text or _usual_text(columns, head) or _only(free, lambda name: not head.numeric(name))
     if not text:
         raise DataError(f"{head.source}: it is not clear which column is the text; the columns are {quoted(head.names)}")
@@ -118,14 +126,14 @@ def _fill_long(columns: Columns, head: Head, goal: GoalName, per_step: bool) -> 
     columns = _with_goal(replace(columns, text=text), head, goal)
     if text or columns.features:
         return columns
-    features = tuple(name for name in _free(columns, head) if not _is_a_goal(name))
+    features = tuple(name for name in head.free(columns) if not _is_a_goal(name))
     if not features:
         raise DataError(f"{head.source} has no column left for features; the columns are {quoted(head.names)}")
     return replace(columns, features=features)
 
 
 def _fill_wide(columns: Columns, head: Head, goal: GoalName, per_step: bool) -> Columns:
-    runs = numbered(columns.features or _free(columns, head))
+    runs = numbered(columns.features or head.free(columns))
     if not runs:
         raise DataError(
             f"{head.source} has no numbered columns for the steps, such as x1, x2, x3, or not as many of each feature; "
@@ -150,7 +158,7 @@ def _with_goal(columns: Columns, head: Head, goal: GoalName) -> Columns:
     """With the only column that can be the goal, if none was found yet."""
     if not goal or (columns.label if goal == "label" else columns.targets):
         return columns
-    free = _free(columns, head)
+    free = head.free(columns)
     if goal == "label":
         name = _only(free, lambda name: not head.numeric(name)) or _only(free, lambda name: True)
     else:

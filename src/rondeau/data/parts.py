@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rondeau.data.columns import quoted
+from rondeau.data.columns import Columns, quoted
 from rondeau.data.numeric import shown
 from rondeau.data.sequences import UNLABELLED, Goal, ItemKind, Labels, Sequences, StepLabels, StepTargets, Targets
 from rondeau.errors import DataError
@@ -46,14 +46,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Reading:
-    """A file that is read as it is asked for: its name, parts and kind, and what was understood of it."""
+    """A file that is read as it is asked for: its name, parts and kind, and what was understood of it and its columns."""
 
     source: str
     parts: Iterator[Part]
     kind: ItemKind
     notes: tuple[str, ...]
     features: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    columns: Columns | None = None
 
     def whole(self, classes: Sequence[object] | None = None, per_step: bool = False) -> Sequences:
         """All that is read as one value.
@@ -86,11 +86,11 @@ class Reading:
 
     def _sequences(self, part: Part, goal: Goal | None) -> Sequences:
         ids = np.array(part.ids) if part.ids else None
-        return Sequences(part.items, self.kind, goal, ids, part.times or None, None, self.features, self.notes)
+        return Sequences(part.items, self.kind, goal, ids, part.times or None, None, self.features, self.notes, self.columns)
 
     def _goal(self, part: Part, classes: Sequence[object] | None, per_step: bool) -> Goal | None:
         if part.targets:
-            names = self.targets or ("target",)
+            names = (self.columns.targets if self.columns else ()) or ("target",)
             if per_step:
                 return StepTargets([np.asarray(each, float).reshape(-1, len(names)) for each in part.targets], names)
             return Targets(np.array(part.targets, float).reshape(-1, len(names)), names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -160,16 +161,18 @@ def of_table(table: Table, columns: Columns, goal: GoalName, per_step: bool) -> 
         DataError: see `read_sequences`.
     """
     table, head = peeked(table)
-    columns = guess(columns, head, goal, per_step)
-    notes = (_understood(table, columns),)
-    kind: ItemKind = "numbers"
-    if columns.shape == "wide":
-        return Reading(table.source, wide_parts(table, columns), kind, notes, wide_features(columns), columns.targets)
-    if columns.shape == "long":
-        kind = "tokens" if columns.text else "numbers"
-        return Reading(table.source, long_parts(table, columns, per_step), kind, notes, columns.features, columns.targets)
-    kind = kind_of(head.cells[columns.text][0])
-    return Reading(table.source, text_parts(table, columns, kind, per_step), kind, notes, (), columns.targets)
+    found = guess(columns, head, goal, per_step)
+    notes = (_understood(table, found),)
+    if found.shape == "wide":  # another table may have more steps, or fewer
+        features = wide_features(found)
+        return Reading(
+            table.source, wide_parts(table, found), "numbers", notes, features, replace(found, features=columns.features)
+        )
+    if found.shape == "long":
+        kind: ItemKind = "tokens" if found.text else "numbers"
+        return Reading(table.source, long_parts(table, found, per_step), kind, notes, found.features, found)
+    kind = kind_of(head.cells[found.text][0])
+    return Reading(table.source, text_parts(table, found, kind, per_step), kind, notes, (), found)
 
 
 def _understood(table: Table, columns: Columns) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Union
 
 import numpy as np
 
+from rondeau.data.columns import Columns
 from rondeau.errors import InputError
 
 Item = Union[np.ndarray, str, "list[str]"]
@@ -111,6 +112,7 @@ class Sequences:
         weights: how much each sequence counts (sequences,).
         features: the names of the features of arrays, if they have any.
         notes: what was understood of a file, a sentence each.
+        columns: the table's columns that play a part, to read another table of its kind.
 
     Raises:
         InputError: parts do not have as many entries as there are sequences.
@@ -129,7 +131,8 @@ class Sequences:
     times: list[np.ndarray] | None = None
     weights: np.ndarray | None = None
     features: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    columns: Columns | None = None
 
     def __post_init__(self) -> None:
         parts: dict[str, Sized | None] = {

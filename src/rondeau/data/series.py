@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rondeau.data.columns import Columns
 from rondeau.data.sequences import lengths_line, listed, plural, share
 from rondeau.data.times import Frequency
 from rondeau.errors import DataError
@@ -72,6 +73,7 @@ class SeriesSet:
         classes: for those of ``static`` that are names, the names that their codes stand for.
         frequency: how far apart the times are; None where they are irregular.
         notes: what was understood, a sentence each.
+        columns: the table's columns that play a part, to read another table of its kind.
     """
 
     items: tuple[Series, ...]
@@ -82,6 +84,7 @@ class SeriesSet:
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     frequency: Frequency | None = None
     notes: tuple[str, ...] = ()
+    columns: Columns | None = None
 
     def __len__(self) -> int:
         return len(self.items)

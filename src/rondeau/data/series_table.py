@@ -39,11 +39,11 @@ def guess_series(columns: Columns, head: Head) -> Columns:
     """
     columns.check(head.names, head.source)
     if not columns.time:
-        dates = [name for name in _free(columns, head) if not head.numeric(name) and _is_date(head.cells[name])]
+        dates = [name for name in head.free(columns) if not head.numeric(name) and _is_date(head.cells[name])]
         time = usual("time", head.names, columns.named()) or (dates[0] if len(dates) == 1 else "")
         columns = replace(columns, time=time)
     if not columns.id and columns.shape != "wide":
-        names = [name for name in _free(columns, head) if _can_be_id(name, columns, head)]
+        names = [name for name in head.free(columns) if _can_be_id(name, columns, head)]
         columns = replace(columns, id=usual("id", head.names, columns.named()) or (names[0] if len(names) == 1 else ""))
     return columns if columns.targets else _with_target(columns, head)
 
@@ -58,7 +58,7 @@ def _can_be_id(name: str, columns: Columns, head: Head) -> bool:
 
 
 def _with_target(columns: Columns, head: Head) -> Columns:
-    numeric = [name for name in _free(columns, head) if head.numeric(name)]
+    numeric = [name for name in head.free(columns) if head.numeric(name)]
     if columns.shape == "wide" and numeric:
         return replace(columns, target=tuple(numeric))
     target = usual("target", head.names, columns.named()) or (numeric[0] if len(numeric) == 1 else "")
@@ -69,11 +69,6 @@ def _with_target(columns: Columns, head: Head) -> Columns:
             f"columns of numbers are {quoted(numeric) or 'none'}, all are {quoted(head.names)}{more}"
         )
     return replace(columns, target=target)
-
-
-def _free(columns: Columns, head: Head) -> list[str]:
-    taken = columns.named()
-    return [name for name in head.names if name not in taken]
 
 
 def _is_date(cells: Sequence[Any]) -> bool:
@@ -127,7 +122,7 @@ def _columns_as_series(whole: dict[str, np.ndarray], columns: Columns, note: str
     for name, values in zip(columns.targets, whole["values"].T):
         items.append(_regular(Series(name, values[:, None], times, times, empty, empty, np.zeros(0)), frequency))
     notes = (f"{note}; a series in each of {plural(len(items), 'column')}",) if note else ()
-    return SeriesSet(tuple(items), ("value",), frequency=frequency, notes=notes)
+    return SeriesSet(tuple(items), ("value",), frequency=frequency, notes=notes, columns=columns)
 
 
 @dataclass(frozen=True)
@@ -172,7 +167,9 @@ def _joined(pieces: list[_Piece], ids: list[str], columns: Columns, note: str) -
     static, classes = _static(pieces, columns.static)
     items = tuple(_regular(piece.series(name, row), frequency) for piece, name, row in zip(pieces, ids, static))
     notes = tuple(filter(None, [note, _understood(columns)]))
-    return SeriesSet(items, columns.targets, columns.features, columns.future, columns.static, classes, frequency, notes)
+    return SeriesSet(
+        items, columns.targets, columns.features, columns.future, columns.static, classes, frequency, notes, columns
+    )
 
 
 def _understood(columns: Columns) -> str:
