@@ -35,12 +35,12 @@ def test_evaluate(rondeau, place: Path) -> None:
 
 def test_json_config_and_overwriting(rondeau, place: Path) -> None:
     (place / "c.toml").write_text('hidden = 10\ncell = "gru"\nsteps = 4\nbatch = 3\nwindow = 8\n')
-    call = ["train", "text.txt", "--config", "c.toml", "--cell", "min_gru", "--run", "second", "--json", "--no-baselines"]
+    call = ["train", "text.txt", "--config", "c.toml", "--cell", "min_gru", "--run", "configured", "--json", "--no-baselines"]
     done = rondeau(*call)
     assert done.status == 0, done.err
     rows = [json.loads(line) for line in done.out.splitlines()]
     assert any("held_out" in row for row in rows)
-    assert 'cell = "min_gru"' in (place / "second" / "config.toml").read_text()
+    assert 'cell = "min_gru"' in (place / "configured" / "config.toml").read_text()
     assert "exists already" in rondeau(*call).line
     assert rondeau(*call, "--overwrite").status == 0
 
