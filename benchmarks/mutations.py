@@ -155,7 +155,7 @@ MUTATIONS = (
     ),
     Mutation(
         POINTWISE,
-        "value = w.select(mask, value, vt.splat(IDENTITY[store.expr.op]))",
+        "value = w.select(mask, value, vt.splat(IDENTITY[routine(store)]))",
         "pass",
         "what lies past the last feature is summed, too",
     ),

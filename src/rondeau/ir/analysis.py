@@ -9,6 +9,7 @@ from functools import lru_cache
 from rondeau.ir.cell import Cell
 from rondeau.ir.expressions import Expr
 from rondeau.ir.nodes import postorder
+from rondeau.ir.ops import OPS
 from rondeau.ir.rewrite import primitive
 
 
@@ -21,6 +22,11 @@ def depends_on(roots: Sequence[Expr], op: str) -> set[Expr]:
     return found
 
 
+def is_reduction(expr: Expr) -> bool:
+    """Whether this is one value of all features of another."""
+    return expr.op in OPS and OPS[expr.op].kind == "reduction"
+
+
 @dataclass(frozen=True)
 class StepSize:
     """How large a step is: its primitive operations, the longest chain of them, and its reductions over features."""
@@ -31,13 +37,13 @@ class StepSize:
 
 
 @lru_cache(maxsize=1024)
-def step_size(cell: Cell, reductions: frozenset[str]) -> StepSize:
-    """How large a step of a cell is; ``reductions`` are the ops that reduce over features."""
+def step_size(cell: Cell) -> StepSize:
+    """How large a step of a cell is."""
     program = primitive(cell.roots)
     depths: dict[Expr, int] = {}
     for expr in postorder([program[root] for root in cell.roots]):
         depths[expr] = 1 + max((depths[arg] for arg in expr.args), default=0)
-    return StepSize(len(depths), max(depths.values(), default=0), sum(expr.op in reductions for expr in depths))
+    return StepSize(len(depths), max(depths.values(), default=0), sum(is_reduction(expr) for expr in depths))
 
 
 @lru_cache(maxsize=1024)

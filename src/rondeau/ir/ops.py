@@ -28,9 +28,11 @@ class Op:
 
     ``derivative(g, y, *args)`` gives, for the cotangent ``g`` of the result ``y``, the cotangent of each argument (None: no
     derivative flows), at the width of the result; what was stretched is summed by the caller. ``torch`` is an expression
-    in ``a``, ``b``, ``c``. ``text`` and ``latex`` are templates over the spelled arguments; ``rank`` is the binding strength
-    of the text form (atoms 9, parts 8, unary 7, products of features 6, matrix products 5, sums 4, comparisons 1).
-    ``fold`` computes the op of plain numbers, for those that are computed while a cell is written.
+    in ``a``, ``b``, ``c``. ``llvm`` is a routine that the LLVM emitter knows, or an intrinsic by its name, as ``llvm.fma``.
+    ``text`` and ``latex`` are templates over the spelled arguments; ``rank`` is the binding strength of the text form (atoms 9,
+    parts 8, unary 7, products of features 6, matrix products 5, sums 4, comparisons 1). ``fold`` computes the op of plain
+    numbers, for those that are computed while a cell is written. What is ``cheap`` costs no more than an addition, so that the
+    compiler computes it again rather than keep its value in memory.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Op:
     expand: Expansion | None = None
     kind: Kind = "pointwise"
     fold: Folding | None = None
+    cheap: bool = False
 
 
 def _truth(value: Any) -> Any:
@@ -76,8 +79,9 @@ def _either(a: float, b: float) -> bool:
     return a != 0 or b != 0
 
 
-def _function(name: str, derivative: Derivative, torch: str, latex: str = "", llvm: str = "") -> Op:
-    return Op(name, 1, derivative, torch, llvm or name, f"{name}({{0}})", latex or rf"\{name}\left({{0}}\right)")
+def _function(name: str, derivative: Derivative, torch: str, latex: str = "", cheap: bool = False) -> Op:
+    spelled = latex or rf"\{name}\left({{0}}\right)"
+    return Op(name, 1, derivative, torch, name, f"{name}({{0}})", spelled, cheap=cheap)
 
 
 def _named(name: str, expand: Expansion, arity: int = 1, kind: Kind = "pointwise") -> Op:
@@ -89,16 +93,20 @@ def _named(name: str, expand: Expansion, arity: int = 1, kind: Kind = "pointwise
 
 _ROWS = (
     # arithmetic
-    Op("add", 2, lambda g, y, a, b: (g, g), "a + b", "fadd", "{0} + {1}", "{0} + {1}", 4, fold=operator.add),
-    Op("sub", 2, lambda g, y, a, b: (g, -g), "a - b", "fsub", "{0} - {1}", "{0} - {1}", 4, fold=operator.sub),
-    Op("mul", 2, lambda g, y, a, b: (g * b, g * a), "a * b", "fmul", "{0} * {1}", r"{0} \odot {1}", 6, fold=operator.mul),
+    Op("add", 2, lambda g, y, a, b: (g, g), "a + b", "fadd", "{0} + {1}", "{0} + {1}", 4, fold=operator.add,
+       cheap=True),
+    Op("sub", 2, lambda g, y, a, b: (g, -g), "a - b", "fsub", "{0} - {1}", "{0} - {1}", 4, fold=operator.sub,
+       cheap=True),
+    Op("mul", 2, lambda g, y, a, b: (g * b, g * a), "a * b", "fmul", "{0} * {1}", r"{0} \odot {1}", 6,
+       fold=operator.mul, cheap=True),
     Op("div", 2, lambda g, y, a, b: (g / b, -(g * y / b)), "a / b", "fdiv", "{0} / {1}", r"\frac{{{0}}}{{{1}}}", 6,
        fold=operator.truediv),
-    Op("neg", 1, lambda g, y, a: (-g,), "-a", "fneg", "-{0}", "-{0}", 7, fold=operator.neg),
+    Op("neg", 1, lambda g, y, a: (-g,), "-a", "fneg", "-{0}", "-{0}", 7, fold=operator.neg, cheap=True),
     # functions of one value
     _function("sigmoid", lambda g, y, a: (g * (y * (1 - y)),), "torch.sigmoid(a)", r"\sigma\left({0}\right)"),
     _function("tanh", lambda g, y, a: (g * (1 - y * y),), "torch.tanh(a)"),
-    _function("relu", lambda g, y, a: (g * (a > 0),), "torch.relu(a)", r"\operatorname{{relu}}\left({0}\right)"),
+    _function("relu", lambda g, y, a: (g * (a > 0),), "torch.relu(a)", r"\operatorname{{relu}}\left({0}\right)",
+              cheap=True),
     _function("softplus", lambda g, y, a: (g * a.apply("sigmoid"),), "torch.logaddexp(a, torch.zeros_like(a))",
               r"\operatorname{{softplus}}\left({0}\right)"),
     _function("exp", lambda g, y, a: (g * y,), "torch.exp(a)"),
@@ -108,8 +116,8 @@ _ROWS = (
     _function("cos", lambda g, y, a: (-(g * a.apply("sin")),), "torch.cos(a)"),
     _function("erf", lambda g, y, a: (g * ((-(a * a)).apply("exp") * (2 / math.sqrt(math.pi))),), "torch.erf(a)",
               r"\operatorname{{erf}}\left({0}\right)"),
-    _function("abs", lambda g, y, a: (g * _sign(a),), "torch.abs(a)", r"\left|{0}\right|"),
-    _function("floor", lambda g, y, a: (None,), "torch.floor(a)", r"\left\lfloor {0} \right\rfloor"),
+    _function("abs", lambda g, y, a: (g * _sign(a),), "torch.abs(a)", r"\left|{0}\right|", cheap=True),
+    _function("floor", lambda g, y, a: (None,), "torch.floor(a)", r"\left\lfloor {0} \right\rfloor", cheap=True),
     _named("silu", lambda a: a * a.apply("sigmoid")),
     _named("gelu", _expand_gelu),
     _named("softsign", lambda a: a / (1 + abs(a))),
@@ -117,21 +125,22 @@ _ROWS = (
     _named("hard_tanh", lambda a: a.apply("clamp", -1, 1)),
     # choices
     Op("minimum", 2, lambda g, y, a, b: (_tied(g, a < b, a, b), _tied(g, b < a, a, b)), "torch.minimum(a, b)", "minimum",
-       "minimum({0}, {1})", r"\min\left({0}, {1}\right)"),
+       "minimum({0}, {1})", r"\min\left({0}, {1}\right)", cheap=True),
     Op("maximum", 2, lambda g, y, a, b: (_tied(g, a > b, a, b), _tied(g, b > a, a, b)), "torch.maximum(a, b)", "maximum",
-       "maximum({0}, {1})", r"\max\left({0}, {1}\right)"),
+       "maximum({0}, {1})", r"\max\left({0}, {1}\right)", cheap=True),
     _named("clamp", lambda a, low, high: a.apply("maximum", low).apply("minimum", high), 3),
     _named("mod", lambda a, b: a - b * (a / b).apply("floor"), 2),
     Op("where", 3, lambda g, y, c, a, b: (None, c.apply("where", g, 0), c.apply("where", 0, g)), "torch.where(a != 0, b, c)",
-       "where", "where({0}, {1}, {2})", r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}"),
+       "where", "where({0}, {1}, {2})", r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+       cheap=True),
     Op("lt", 2, lambda g, y, a, b: (None, None), "(a < b).to(a.dtype)", "lt", "{0} < {1}", r"\left[{0} < {1}\right]", 1,
-       fold=operator.lt),
+       fold=operator.lt, cheap=True),
     Op("le", 2, lambda g, y, a, b: (None, None), "(a <= b).to(a.dtype)", "le", "{0} <= {1}", r"\left[{0} \le {1}\right]", 1,
-       fold=operator.le),
+       fold=operator.le, cheap=True),
     Op("eq", 2, lambda g, y, a, b: (None, None), "(a == b).to(a.dtype)", "eq", "{0} == {1}", r"\left[{0} = {1}\right]", 1,
-       fold=operator.eq),
+       fold=operator.eq, cheap=True),
     Op("ne", 2, lambda g, y, a, b: (None, None), "(a != b).to(a.dtype)", "ne", "{0} != {1}", r"\left[{0} \ne {1}\right]", 1,
-       fold=operator.ne),
+       fold=operator.ne, cheap=True),
     Op("and", 2, text="{0} & {1}", latex=r"{0} \land {1}", rank=3, expand=lambda a, b: _truth(a) * _truth(b), fold=_both),
     Op("or", 2, text="{0} | {1}", latex=r"{0} \lor {1}", rank=2, expand=lambda a, b: _truth(a).apply("maximum", _truth(b)),
        fold=_either),

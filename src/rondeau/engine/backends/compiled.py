@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.backends.double_backward import batched, by_reference
-from rondeau.engine.compile.schedule import REDUCTIONS
 from rondeau.engine.eager.functorch import transforming
 from rondeau.engine.inputs.scan_inputs import Result, ScanInputs
 from rondeau.engine.runtime.program import Program, SavedForBackward, program_of
@@ -35,7 +34,7 @@ def refusal(inputs: ScanInputs) -> str | None:
 
 def _too_large(cell: Cell) -> str | None:
     """Why the equations are too many for a kernel, or None."""
-    size = step_size(cell, REDUCTIONS)
+    size = step_size(cell)
     if size.operations <= LARGEST and size.depth <= DEEPEST and size.reductions <= MOST_REDUCTIONS:
         return None
     found = f"{size.operations:,} operations, {size.depth:,} after one another, {size.reductions} over the features"

@@ -19,8 +19,6 @@ from rondeau.ir.nodes import postorder
 from rondeau.ir.ops import OPS
 from rondeau.ir.widths import Width
 
-EXPENSIVE = frozenset({"sigmoid", "tanh", "exp", "log", "softplus", "sin", "cos", "erf", "sqrt", "div", "products"})
-
 
 @dataclass(frozen=True, eq=False)
 class ProductGradient:
@@ -195,11 +193,16 @@ def _demand(expr: Expr, saved: dict[Expr, None]) -> None:
     if expr in saved or not _needs_product(expr, saved):
         return
     direct = any(arg.op == "products" for arg in expr.args)
-    if expr.op in EXPENSIVE or (direct and expr.op in ("add", "sub")):
+    if _expensive(expr) or (direct and expr.op in ("add", "sub")):
         saved[expr] = None
         return
     for arg in expr.args:
         _demand(arg, saved)
+
+
+def _expensive(expr: Expr) -> bool:
+    row = OPS.get(expr.op)
+    return expr.op == "products" or (row is not None and row.kind == "pointwise" and not row.cheap)
 
 
 def _needs_product(expr: Expr, saved: dict[Expr, None]) -> bool:

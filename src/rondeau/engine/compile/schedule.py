@@ -12,13 +12,10 @@ from dataclasses import replace
 
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Block, Group, Load, MatrixBlock, Place, Plan, Store, Term, Work
+from rondeau.ir.analysis import is_reduction
 from rondeau.ir.expressions import Expr
 from rondeau.ir.nodes import postorder
-
-CHEAP = frozenset(
-    {"add", "sub", "mul", "neg", "minimum", "maximum", "where", "lt", "le", "eq", "ne", "abs", "relu", "floor", "spread"}
-)
-REDUCTIONS = frozenset({"sum", "max"})
+from rondeau.ir.ops import OPS
 
 
 def schedule(work: Work, width: Callable[[Expr], int], block: Callable[[Expr], MatrixBlock], most: int) -> Plan:
@@ -64,7 +61,7 @@ class _Scheduler:
         below = max(self.phases[arg] for arg in expr.args)
         if expr.op == "slice" and self._direct(expr) is not None:
             return 0
-        return below + (expr.op in REDUCTIONS or expr.op in ("slice", "concat"))
+        return below + (is_reduction(expr) or expr.op in ("slice", "concat"))
 
     def _direct(self, expr: Expr) -> Place | None:
         """Where ``expr`` lies already, when it is a loaded value or a range of one."""
@@ -101,7 +98,7 @@ class _Scheduler:
             if self.phase(expr) != phase or self.width(expr) != width:
                 return self._keep(expr)
             return [need for product in expr.args for need in self._operand(product.args[1])]
-        if expr.op in REDUCTIONS:
+        if is_reduction(expr):
             return self._keep_reduction(expr)
         if expr.op == "concat":
             return self._keep(expr)
@@ -123,7 +120,7 @@ class _Scheduler:
         """Makes ``expr`` lie in a buffer, and asks for its computation at home."""
         if self._direct(expr) is not None or not expr.args:
             return []
-        if expr.op in REDUCTIONS:
+        if is_reduction(expr):
             return self._keep_reduction(expr)
         if expr not in self.kept:
             self.kept[expr] = self._scratch(self.width(expr))
@@ -151,12 +148,12 @@ class _Scheduler:
 
     def _cheap(self, expr: Expr, phase: int, width: int) -> bool:
         """Whether ``expr``, of an earlier phase and this width, is computed again rather than kept."""
-        if expr.op not in CHEAP or self.width(expr) != width or expr in self.kept:
+        if not _cheap_op(expr) or self.width(expr) != width or expr in self.kept:
             return False
         return all(self._available(arg, phase, width) for arg in expr.args)
 
     def _available(self, expr: Expr, phase: int, width: int) -> bool:
-        if expr.op in REDUCTIONS or expr.op == "spread":
+        if is_reduction(expr) or expr.op == "spread":
             return True
         return self._direct(expr) is not None or not expr.args or expr in self.kept or self._cheap(expr, phase, width)
 
@@ -169,7 +166,7 @@ class _Scheduler:
             homes.setdefault((self.phase(store.expr), *self._rank(store.expr)), []).append(store)
         sums: dict[tuple[int, int, int], list[Store]] = {}
         for expr in self.wanted:
-            if expr.op in REDUCTIONS:
+            if is_reduction(expr):
                 key = (self.phase(expr), 0, self.width(expr.args[0]))
                 sums.setdefault(key, []).append(Store(expr, self.kept[expr]))
         keys = sorted(homes.keys() | sums.keys())
@@ -213,7 +210,7 @@ class _Scheduler:
         if expr not in self.kept:
             return None
         home = self.phase(expr) == phase and self.width(expr) == width and not summing
-        return None if home and expr.op not in REDUCTIONS and expr.op != "concat" else self.kept[expr]
+        return None if home and not is_reduction(expr) and expr.op != "concat" else self.kept[expr]
 
     def _groups(self, accumulators: list[Expr], tile: int) -> tuple[Group, ...]:
         """Accumulators in groups of at most ``tile`` that read the same operands."""
@@ -253,6 +250,10 @@ class _Scheduler:
             blocks = [_redirected(block, buffer, following) for block in blocks]
             copies.append((Place(following, "sequence", size), Place(buffer, "sequence", size), size))
         return Plan(tuple(blocks), tuple(sorted(copies, key=lambda c: c[0].buffer)), tuple(scratch.items()), plan.backward)
+
+
+def _cheap_op(expr: Expr) -> bool:
+    return expr.op == "spread" or (expr.op in OPS and OPS[expr.op].cheap)
 
 
 def _start(expr: Expr, width: Callable[[Expr], int]) -> int:

@@ -34,7 +34,7 @@ def emit(plan: Plan, vt: VectorType, tiling: Tiling) -> Code:
     for pack in packs:
         for rows in tiling.rows:
             lines += product(pack, rows, vt, tiling.unroll, prefetch)
-    lines += [*entry_points(tiling.spins), *definitions(vt, w.used), *declarations(vt)]
+    lines += [*entry_points(tiling.spins), *definitions(vt, w.used), *declarations(vt, w.intrinsics)]
     packed = tuple((pack.buffer, pack.size(vt)) for pack in packs)
     return Code("\n".join(lines) + "\n", buffers, packed, plan.scratch)
 

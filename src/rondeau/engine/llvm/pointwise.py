@@ -12,6 +12,7 @@ from rondeau.ir.expressions import Expr
 from rondeau.ir.ops import OPS
 
 IDENTITY = {"sum": 0.0, "max": float("-inf")}
+"""What a reduction begins with, by its routine."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,18 @@ def reduce(part: Part, block: Block, whole: bool) -> None:
 
     def sequence(number: str) -> None:
         for store, variable in zip(block.reductions, variables):
-            w.put(f"store {vt.vector} {vt.splat(IDENTITY[store.expr.op])}, ptr {variable}")
+            w.put(f"store {vt.vector} {vt.splat(IDENTITY[routine(store)])}, ptr {variable}")
         w.loop("0", str(-(-block.width // vt.lanes)), lambda v: _gather(part, block, variables, number, v, whole))
         for store, variable in zip(block.reductions, variables):
             _finish(part, store, w.let(f"load {vt.vector}, ptr {variable}"), number)
 
     first, after = part.share(part.alive)
     w.loop(first, after, sequence)
+
+
+def routine(store: Store) -> str:
+    """The routine of a reduction."""
+    return OPS[store.expr.op].llvm
 
 
 def _gather(part: Part, block: Block, variables: list[str], sequence: str, v: str, whole: bool) -> None:
@@ -126,16 +132,16 @@ def _gather(part: Part, block: Block, variables: list[str], sequence: str, v: st
     for store, variable in zip(block.reductions, variables):
         value = value_of(w, store.expr.args[0], values)
         if mask:
-            value = w.select(mask, value, vt.splat(IDENTITY[store.expr.op]))
+            value = w.select(mask, value, vt.splat(IDENTITY[routine(store)]))
         old = w.let(f"load {vt.vector}, ptr {variable}")
-        both = w.binary("fadd", old, value) if store.expr.op == "sum" else w.intrinsic("maximum", old, value)
+        both = w.binary("fadd", old, value) if routine(store) == "sum" else w.intrinsic("maximum", old, value)
         w.put(f"store {vt.vector} {both}, ptr {variable}")
 
 
 def _finish(part: Part, store: Store, value: str, sequence: str) -> None:
     """The lanes as one number."""
     w, vt = part.w, part.w.vt
-    if store.expr.op == "sum":
+    if routine(store) == "sum":
         start = f"{vt.real} {vt.literal(-0.0)}"
         call = f"call reassoc {vt.real} @llvm.vector.reduce.fadd.{vt.suffix}({start}, {vt.vector} {value})"
     else:

@@ -128,6 +128,10 @@ FUNCTIONS: dict[str, Callable[[Writer, str], str]] = {
 }
 LIBRARY = {"sin": "sin", "cos": "cos", "erf": "erf"}
 INTRINSICS = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "minimum": "minimum", "maximum": "maximum"}
+KNOWN_INTRINSICS = (
+    ("roundeven", 1), ("floor", 1), ("fabs", 1), ("sqrt", 1), ("minimum", 2), ("maximum", 2), ("copysign", 2), ("fma", 3),
+)  # fmt: skip
+"""What the functions here and the products call."""
 COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une"}
 
 
@@ -135,8 +139,8 @@ def pointwise(w: Writer, routine: str, args: list[str]) -> str:
     """The routine of the op table's LLVM column on vectors."""
     if routine in FUNCTIONS or routine in LIBRARY:
         return w.call(routine, *args)
-    if routine in INTRINSICS:
-        return w.intrinsic(INTRINSICS[routine], *args)
+    if routine in INTRINSICS or routine.startswith("llvm."):
+        return w.intrinsic(INTRINSICS.get(routine, routine.removeprefix("llvm.")), *args)
     if routine in COMPARISONS:
         return _truth(w, w.compare(COMPARISONS[routine], *args))
     if routine == "fneg":
@@ -168,12 +172,11 @@ def definitions(vt: VectorType, used: set[str]) -> list[str]:
     return lines
 
 
-def declarations(vt: VectorType) -> list[str]:
-    """LLVM's own functions that kernels call."""
+def declarations(vt: VectorType, called: set[tuple[str, int]]) -> list[str]:
+    """LLVM's own functions that kernels call; ``called`` are intrinsics with the number of their arguments."""
     v, kind, lanes = vt.vector, vt.suffix, vt.mask
-    lines = [f"declare {v} @llvm.{name}.{kind}({v})" for name in ("roundeven", "floor", "fabs", "sqrt")]
-    lines += [f"declare {v} @llvm.{name}.{kind}({v}, {v})" for name in ("minimum", "maximum", "copysign")]
-    lines.append(f"declare {v} @llvm.fma.{kind}({v}, {v}, {v})")
+    found = dict.fromkeys([*KNOWN_INTRINSICS, *sorted(called)])
+    lines = [f"declare {v} @llvm.{name}.{kind}({', '.join([v] * arity)})" for name, arity in found]
     lines.append("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
     lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
     lines.append(f"declare {v} @llvm.masked.load.{kind}.p0(ptr, i32, {lanes}, {v})")

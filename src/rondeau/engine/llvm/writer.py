@@ -85,6 +85,7 @@ class Writer:
     vt: VectorType
     lines: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    intrinsics: set[tuple[str, int]] = field(default_factory=set)
     stack: list[str] = field(default_factory=list)
     count: int = 0
 
@@ -164,6 +165,7 @@ class Writer:
 
     def intrinsic(self, name: str, *args: str) -> str:
         """A call of an LLVM intrinsic on vectors."""
+        self.intrinsics.add((name, len(args)))
         vt = self.vt
         return self.let(f"call {vt.vector} @llvm.{name}.{vt.suffix}({', '.join(f'{vt.vector} {a}' for a in args)})")
 
