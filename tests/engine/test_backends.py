@@ -58,8 +58,13 @@ def exported(layer: torch.nn.Module, x: Tensor) -> Callable[..., Any]:
     return torch.export.load(file).module()
 
 
+def traced(layer: torch.nn.Module, x: Tensor) -> Callable[..., Any]:
+    """The layer as ``torch.jit.trace`` has it."""
+    return torch.jit.trace(layer, x)
+
+
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("way", [recorded, exported])
+@pytest.mark.parametrize("way", [recorded, exported, traced])
 def test_a_recorded_program_runs_on_the_backend_asked_for(name: Any, way: Callable[..., Any], ran: list[str]) -> None:
     layer, x = nn.Recurrent("lstm", 3, 4, backend=name), torch.randn(2, 5, 3)
     expected, program = layer(x), way(layer, x)

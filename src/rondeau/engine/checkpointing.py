@@ -1,6 +1,6 @@
-"""Long sequences in segments: only the states between them are kept, and each segment is run again on the way back.
+"""Long sequences in segments: only the states between them are kept, and each segment is run again in the backward pass.
 
-With segments of the square root of the length, what is kept for the backward pass grows with that root (Chen and others
+With segments of the square root of the length, what is saved for the backward pass grows with that root (Chen and others
 2016, Training Deep Nets with Sublinear Memory Cost, arXiv:1604.06174), for the price of a second forward run.
 """
 
@@ -34,15 +34,15 @@ def segment_size(segment: int | str, time: int) -> int:
 
 
 def in_segments(run: Run, segment: int | str) -> Run:
-    """``run``, segment by segment, keeping little for the backward pass."""
+    """``run``, segment by segment, saving little for the backward pass."""
 
     def whole(inputs: ScanInputs) -> Result:
         size = segment_size(segment, inputs.time)
         if inputs.time <= size or not inputs.needs_grad:
             return run(inputs)
         state, parts = inputs.state, []
-        for part in _cut(inputs, size):
-            y, state, traces = _again(run, replace(part, state=state))
+        for part in _segments(inputs, size):
+            y, state, traces = _recomputed(run, replace(part, state=state))
             parts.append((y, *traces.values()))
         ordered = reversed(parts) if inputs.reverse else parts
         y, *traces_ = (torch.cat(values, 1) for values in zip(*ordered))
@@ -51,7 +51,7 @@ def in_segments(run: Run, segment: int | str) -> Run:
     return whole
 
 
-def _cut(inputs: ScanInputs, size: int) -> Iterator[ScanInputs]:
+def _segments(inputs: ScanInputs, size: int) -> Iterator[ScanInputs]:
     """The segments in the order in which they run."""
     moving = {item.name for item in inputs.cell.inputs[1:] if item.per == "step"}
     starts = range(0, inputs.time, size)
@@ -64,8 +64,8 @@ def _cut(inputs: ScanInputs, size: int) -> Iterator[ScanInputs]:
         yield replace(inputs, x=x, extras=extras, lengths=left)
 
 
-def _again(run: Run, inputs: ScanInputs) -> Result:
-    """A run that keeps its arguments alone, and runs again when its derivative is asked for."""
+def _recomputed(run: Run, inputs: ScanInputs) -> Result:
+    """A run that saves its arguments alone, and runs again in the backward pass."""
     from torch.utils.checkpoint import checkpoint
 
     def once(*tensors: Tensor) -> Any:

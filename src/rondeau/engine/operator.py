@@ -51,7 +51,7 @@ class Case(NamedTuple):
 
 
 def recording(x: Tensor) -> bool:
-    """Whether something looks on that must see an operator."""
+    """Whether something records or watches operators, and must see ours."""
     kind = type(x)
     return (
         torch.compiler.is_compiling()

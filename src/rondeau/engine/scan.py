@@ -88,7 +88,7 @@ def scan(
         trace: names of values to return at every step. They lie beside ``y`` and not on the way to it: a loss may use
             them, but dL/dh_t with all that flows through later steps is the gradient of the ``shift_h`` of
             `rondeau.cells.perturbed`.
-        segment: keeps for the backward pass only the states every so many steps, and computes the rest again; with ``auto``
+        segment: saves for the backward pass only the states every so many steps, and computes the rest again; with ``auto``
             memory grows with the square root of the length. Recorded programs (``torch.compile``) leave it out of account.
         backend: ``auto``, or the name of one of `rondeau.engine.BACKENDS`; also under ``torch.compile`` and ``torch.export``.
 
