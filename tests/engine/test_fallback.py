@@ -13,8 +13,8 @@ from rondeau.errors import FallbackWarning, RondeauWarning
 
 
 @pytest.fixture(autouse=True)
-def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fallback, "_told", set())
+def nothing_warned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fallback, "_warned", set())
 
 
 def test_once_for_a_cell_and_type() -> None:

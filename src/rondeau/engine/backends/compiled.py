@@ -17,19 +17,26 @@ from rondeau.ir.analysis import step_size
 from rondeau.ir.cell import Cell
 
 LARGEST, DEEPEST, MOST_REDUCTIONS = 3000, 400, 50
-"""The operations of a step for which a kernel is built, which takes time for each; how many of them may wait for one another;
+"""The operations of a step for which a kernel is built, which takes time for each; the longest chain of them;
 and the sums and largest values over the features, each of which is a pass of its own."""
 
 
 def refusal(inputs: ScanInputs) -> str | None:
     """Why no kernel can do this run, or None when one can."""
-    if inputs.x.device.type != "cpu":
-        return f"kernels are for the CPU, and x is on {inputs.x.device}"
-    if inputs.x.dtype not in (torch.float32, torch.float64):
-        return f"kernels are for float32 and float64, not {inputs.x.dtype}"
+    if reason := unsupported(inputs.x):
+        return reason
     if not inputs.batch or not inputs.time or not all(inputs.sizes.values()):
         return "there is nothing to compile for empty sequences"
     return _too_large(inputs.cell) or transforming(inputs.tensors)
+
+
+def unsupported(x: Tensor) -> str | None:
+    """Why there are no kernels for the device and type of x, or None when there are."""
+    if x.device.type != "cpu":
+        return f"kernels are for the CPU, and x is on {x.device}"
+    if x.dtype not in (torch.float32, torch.float64):
+        return f"kernels are for float32 and float64, not {x.dtype}"
+    return None
 
 
 def _too_large(cell: Cell) -> str | None:
@@ -42,7 +49,7 @@ def _too_large(cell: Cell) -> str | None:
 
 
 def run(inputs: ScanInputs) -> Result:
-    """As `rondeau.engine.backends.reference.run`."""
+    """As every backend's `run`, through kernels."""
     program = program_of(inputs)
     if inputs.needs_grad:
         outputs = _Scan.apply(program, inputs, *inputs.tensors)

@@ -15,7 +15,7 @@ from rondeau.cells import elman, gru, lstm, projected_lstm
 from rondeau.engine.backends.double_backward import with_double_backward
 from rondeau.engine.eager.functorch import transforming
 from rondeau.engine.eager.padding import reversed_within
-from rondeau.engine.inputs.scan_inputs import Result, ScanInputs
+from rondeau.engine.inputs.scan_inputs import Result, ScanInputs, States
 from rondeau.ir.analysis import signature
 
 
@@ -81,42 +81,49 @@ def fastest(inputs: ScanInputs, differentiable: bool) -> bool:
 
 
 def run(inputs: ScanInputs) -> Result:
-    """As `rondeau.engine.backends.reference.run`."""
+    """As every backend's `run`, through PyTorch's kernels."""
     y, *state = with_double_backward(inputs, _outputs)
     return y, tuple(state), {}
 
 
 def _outputs(inputs: ScanInputs) -> tuple[Tensor, ...]:
+    """The output and the last states."""
     kernel = _kernels()[signature(inputs.cell)]
     weights = kernel.weights(*inputs.params.values())
     hidden = tuple(value.unsqueeze(0).contiguous() for value in inputs.state)
-    initial = hidden if len(hidden) > 1 else hidden[0]
-    training = torch.is_grad_enabled()
-    x = _turned(inputs, inputs.x)
+    x = _reversed(inputs, inputs.x)
     if inputs.lengths is None:
-        y, *last = kernel.function(x, initial, weights, True, 1, 0.0, training, False, True)
-        return (_turned(inputs, y), *(value.squeeze(0) for value in last))
-    packed = pack_padded_sequence(x, inputs.lengths, batch_first=True, enforce_sorted=False)
+        y, *last = _dense(kernel, x, hidden, weights)
+    else:
+        y, *last = _packed(kernel, x, inputs.lengths, hidden, weights)
+    return (_reversed(inputs, y), *last)
+
+
+def _dense(kernel: TorchKernel, x: Tensor, hidden: States, weights: list[Tensor]) -> tuple[Tensor, ...]:
+    """A run over sequences of one length."""
+    y, *last = kernel.function(x, _alone(hidden), weights, True, 1, 0.0, torch.is_grad_enabled(), False, True)
+    return (y, *(value.squeeze(0) for value in last))
+
+
+def _packed(kernel: TorchKernel, x: Tensor, lengths: Tensor, hidden: States, weights: list[Tensor]) -> tuple[Tensor, ...]:
+    """A run over a `PackedSequence`, which lies sorted by length."""
+    packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
     order, back_order = packed.sorted_indices, packed.unsorted_indices
     assert order is not None and back_order is not None
-    chosen = tuple(value.index_select(1, order) for value in hidden)
-    y, *last = kernel.function(
-        packed.data,
-        packed.batch_sizes,
-        chosen if len(chosen) > 1 else chosen[0],
-        weights,
-        True,
-        1,
-        0.0,
-        training,
-        False,
+    initial = _alone(tuple(value.index_select(1, order) for value in hidden))
+    y, *last = kernel.function(packed.data, packed.batch_sizes, initial, weights, True, 1, 0.0, torch.is_grad_enabled(), False)
+    padded, _ = pad_packed_sequence(
+        PackedSequence(y, packed.batch_sizes, order, back_order), batch_first=True, total_length=x.shape[1]
     )
-    back = PackedSequence(y, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-    y, _ = pad_packed_sequence(back, batch_first=True, total_length=inputs.time)
-    return (_turned(inputs, y), *(value.squeeze(0).index_select(0, back_order) for value in last))
+    return (padded, *(value.squeeze(0).index_select(0, back_order) for value in last))
 
 
-def _turned(inputs: ScanInputs, value: Tensor) -> Tensor:
+def _alone(hidden: States) -> Any:
+    """Several states as PyTorch's kernels take them, or the only one."""
+    return hidden if len(hidden) > 1 else hidden[0]
+
+
+def _reversed(inputs: ScanInputs, value: Tensor) -> Tensor:
     if not inputs.reverse:
         return value
     return value.flip(1) if inputs.lengths is None else reversed_within(value, inputs.lengths)
