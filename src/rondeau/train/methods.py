@@ -62,3 +62,9 @@ def options(name: str, table: Mapping[str, Mapping[str, Option]], given: Mapping
             raise InputError(f"{name} has no setting {option!r} of its own; {has}")
         own[option].check(f"{option} of {name}", value)
     return {**{option: item.default for option, item in own.items()}, **given}
+
+
+def described(table: Mapping[str, Mapping[str, Option]]) -> str:
+    """What every method has of its own, with the defaults, in a line."""
+    parts = ((name, ", ".join(f"{option} {item.default:g}" for option, item in own.items())) for name, own in table.items())
+    return "; ".join(f"{name}: {own}" for name, own in parts if own)

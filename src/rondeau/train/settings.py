@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 
 from rondeau.errors import InputError
 from rondeau.train.declared import LARGEST, Group, setting, short
-from rondeau.train.methods import OPTIMIZERS, SCHEDULES, options
+from rondeau.train.methods import OPTIMIZERS, SCHEDULES, described, options
 
 THREADS = max(64, 4 * (os.cpu_count() or 1))
 ENDS = ("minutes", "epochs", "steps")
@@ -75,7 +75,7 @@ class TrainingSettings(Group):
     optimizer: str = setting("adamw", "adamw, adam, sgd, rmsprop or adagrad.", choices=tuple(OPTIMIZERS))
     optimizer_options: Mapping[str, float] = setting(
         {},
-        "A setting of the optimizer's own, as NAME=NUMBER; may be given several times.",
+        f"A setting of the optimizer's own, as NAME=NUMBER; may be given several times. {described(OPTIMIZERS)}.",
         option="optimizer-option",
         example="momentum=0.9",
     )
@@ -83,7 +83,7 @@ class TrainingSettings(Group):
     schedule: str = setting("cosine", "How it falls: cosine, linear, plateau or constant.", choices=tuple(SCHEDULES))
     schedule_options: Mapping[str, float] = setting(
         {},
-        "A setting of the schedule's own, as NAME=NUMBER; may be given several times.",
+        f"A setting of the schedule's own, as NAME=NUMBER; may be given several times. {described(SCHEDULES)}.",
         option="schedule-option",
         example="factor=0.5",
     )

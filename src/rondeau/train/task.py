@@ -69,7 +69,35 @@ class Metric:
 
 
 class Task(Protocol[Model, Batch]):
-    """Something to learn, as the loop sees it. `LanguageModelling` is one."""
+    """Something to learn, as the loop sees it. `LanguageModelling` is one.
+
+    Example:
+        >>> from rondeau.data import RaggedBatches
+        >>> from rondeau.nn import Recurrent
+        >>> from rondeau.train import Training, TrainingSettings, optimizer
+        >>> class Sums:
+        ...     unit, in_nats, carries_state = "sequences", False, False
+        ...     metrics = (Metric("error"),)
+        ...     def __init__(self, sequences):
+        ...         self.batches, self.sequences = RaggedBatches(sequences, 8), sequences
+        ...     def loss(self, model, batch, state):
+        ...         _, (last,) = model(batch.inputs, lengths=batch.lengths)
+        ...         errors = (last.sum(1) - batch.inputs.sum((1, 2))) ** 2
+        ...         return errors.sum(), len(errors), None
+        ...     def evaluate(self, model):
+        ...         with torch.no_grad():
+        ...             return {"error": sum(float((model(s[None])[1][0].sum() - s.sum()) ** 2) for s in self.sequences)}
+        ...     def example(self, model):
+        ...         return str(model(self.sequences[0][None])[1][0].sum().item())
+        >>> _ = torch.manual_seed(0)
+        >>> model, settings = Recurrent("gru", 1, 4), TrainingSettings(steps=40, learning_rate=0.05)
+        >>> task = Sums([torch.rand(n, 1) / n for n in range(1, 20)])
+        >>> training = Training(model, task, optimizer(model, settings), settings=settings)
+        >>> training.run()
+        >>> errors = training.record.column("error")
+        >>> errors[-1] < errors[0] / 2
+        True
+    """
 
     @property
     def batches(self) -> Batches[Batch]:
