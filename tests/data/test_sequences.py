@@ -241,6 +241,7 @@ def test_a_split_by_class_keeps_shares(codes: list[int], part: float, seed: int)
 def test_seeds_differ_and_the_order_of_places_is_that_of_the_data() -> None:
     first, second = (split_sequences(100, 0.2, seed=seed).held_out.tolist() for seed in (0, 1))
     assert first != second and first == sorted(first)
+    assert len(split_sequences(2, 0.99).held_out) == len(split_sequences(2, 0.01).held_out) == 1
     assert split_sequences(10, 0.2, seed=-1).describe() == "8 to train on, 2 held out, at random (seed -1)"
 
 

@@ -146,8 +146,16 @@ def test_one_series() -> None:
 
 def test_irregular_times_are_kept_as_gaps() -> None:
     data = table("time,y\n0,1\n2,2\n3,3\n7.5,4\n")
-    assert data.frequency is None and "at irregular times, from 0 to 7.5" in data.describe()
+    assert data.frequency is None and data.describe().endswith(
+        "at irregular times, from 0 to 7.5, steps from 1 to 4.5, median 2"
+    )
     assert data.items[0].gaps.tolist() == [1, 1, 0.5, 2.25] and data.items[0].times.tolist() == [0, 2, 3, 7.5]
+
+
+def test_how_irregular_dates_are() -> None:
+    text = "time,y\n2024-01-01 00:00,1\n2024-01-01 00:00:40,2\n2024-01-01 01:00:40,3\n2024-01-09,4\n"
+    assert table(text).describe().endswith("to 2024-01-09, steps from 40 seconds to 7.95787 days, median 1 hour")
+    assert table("time,y\n2024-01-01,1\n").describe().splitlines()[3].endswith("2024-01-01, one step each")
 
 
 def test_many_series_with_all_that_is_known_beside_them() -> None:

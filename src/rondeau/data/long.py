@@ -182,4 +182,7 @@ def _check_constant(rows: Rows, whole: dict[str, np.ndarray], name: str) -> None
     if wrong.any():
         line = int(whole["line"][int(wrong.argmax()) + 1])
         column = rows.columns.label if name == "label" else ", ".join(rows.columns.targets)
-        raise DataError(f"{rows.table.place(line, column)}: its sequence has another {name} before; give each sequence one")
+        hint = (
+            "give each sequence one" if rows.columns.id else "name the column of the sequences' ids, or the shape of the table"
+        )
+        raise DataError(f"{rows.table.place(line, column)}: its sequence has another {name} before; {hint}")

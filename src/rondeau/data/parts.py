@@ -85,7 +85,7 @@ class Reading:
             yield self._sequences(waiting, None)
 
     def _sequences(self, part: Part, goal: Goal | None) -> Sequences:
-        ids = np.array(part.ids) if part.ids else None
+        ids = np.array(part.ids, object) if part.ids else None  # one long id widens no other
         return Sequences(part.items, self.kind, goal, ids, part.times or None, None, self.features, self.notes, self.columns)
 
     def _goal(self, part: Part, classes: Sequence[object] | None, per_step: bool) -> Goal | None:

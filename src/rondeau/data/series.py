@@ -9,7 +9,7 @@ import numpy as np
 
 from rondeau.data.columns import Columns
 from rondeau.data.sequences import lengths_line, listed, plural, share
-from rondeau.data.times import Frequency
+from rondeau.data.times import Frequency, distances
 from rondeau.errors import DataError
 
 
@@ -113,7 +113,9 @@ class SeriesSet:
     def _times(self) -> str:
         first, last = (pick(each.times[at] for each in self.items) for pick, at in ((min, 0), (max, -1)))
         span = f"from {_written(first)} to {_written(last)}"
-        return f"{self.frequency}, {span}" if self.frequency is not None else f"at irregular times, {span}"
+        if self.frequency is not None:
+            return f"{self.frequency}, {span}"
+        return f"at irregular times, {span}, {distances([each.times for each in self.items])}"
 
     def check(self, horizon: int) -> None:
         """Refuses what cannot be learned from.

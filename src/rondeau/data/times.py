@@ -79,7 +79,7 @@ def in_seconds(times: np.ndarray) -> np.ndarray:
 
 Unit = Literal["seconds", "months", "business days", "numbers"]
 
-_UNITS = ((_DAY, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
+_UNITS: tuple[tuple[float, str], ...] = ((_DAY, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 _NAMES: dict[tuple[Unit, float], str] = {
     ("seconds", 3600): "hourly",
     ("seconds", _DAY): "daily",
@@ -114,10 +114,7 @@ class Frequency:
             return _NAMES[self.unit, self.count]
         if self.unit == "numbers":
             return f"every {self.count:g}"
-        size, unit = 1, str(self.unit)
-        if self.unit == "seconds":
-            size, unit = next((size, unit) for size, unit in _UNITS if self.count >= size or size == 1)
-        return f"every {self.count / size:g} {unit}"
+        return f"every {_duration(self.count) if self.unit == 'seconds' else f'{self.count:g} {self.unit}'}"
 
     @property
     def season(self) -> int:
@@ -163,6 +160,27 @@ class Frequency:
         if self.month_end:
             return ends
         return np.minimum(months.astype("datetime64[D]") + (day - day.astype("datetime64[M]")), ends)
+
+
+def _duration(seconds: float) -> str:
+    """A time in the largest unit of which it has one or more."""
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds >= size or size == 1)
+    return f"{seconds / size:g} {unit.removesuffix('s') if seconds == size else unit}"
+
+
+def distances(times: Sequence[np.ndarray]) -> str:
+    """How far apart irregular times of some series are, in words.
+
+    Example:
+        >>> distances([np.array([0, 1, 5.0])])
+        'steps from 1 to 4, median 2.5'
+    """
+    steps = np.concatenate([np.diff(in_seconds(each)) for each in times])
+    if not len(steps):
+        return "one step each"
+    write = _duration if times[0].dtype.kind == "M" else "{:g}".format
+    low, high, middle = (write(float(pick(steps))) for pick in (np.min, np.max, np.median))
+    return f"steps from {low} to {high}, median {middle}"
 
 
 def _numbers(times: np.ndarray) -> np.ndarray:

@@ -23,7 +23,8 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class Lines:
     """The lines of a text, each with its ``\\n``, one after another; the first can be looked at before they are taken.
 
-    The text is UTF-8, with or without a byte-order mark, or UTF-16 with one. Only a block of it is held at a time.
+    The text is UTF-8, with or without a byte-order mark, or UTF-16 with one. Where it has no ``\\n``, lines end with ``\\r``.
+    Only a block of it is held at a time.
 
     Args:
         source: a path, or a stream of bytes.
@@ -74,6 +75,7 @@ def _texts(blocks: Iterable[bytes], name: str) -> Iterator[str]:
     """What the blocks say, block by block."""
     decoder: codecs.IncrementalDecoder | None = None
     lines = offset = 0  # of what has been decoded
+    old_mac = False
     for block in chain(blocks, [b""]):
         if decoder is None:
             decoder = codecs.getincrementaldecoder("utf-16" if block.startswith(_UTF_16) else "utf-8-sig")()
@@ -82,6 +84,8 @@ def _texts(blocks: Iterable[bytes], name: str) -> Iterator[str]:
             text = decoder.decode(block, not block)
         except UnicodeDecodeError as error:
             raise DataError(_undecodable(error, name, lines, offset - pending)) from error
+        old_mac = old_mac or (not offset and "\r" in text and "\n" not in text)
+        text = text.replace("\r", "\n") if old_mac else text
         lines += text.count("\n")
         offset += len(block)
         yield text
