@@ -53,7 +53,8 @@ class Mutation:
 
 
 OPS, DIFFERENTIATE, LINEAR = "ir/ops.py", "engine/compile/differentiate.py", "engine/compile/linear.py"
-SCHEDULE, LAYOUT, EMIT = "engine/compile/schedule.py", "engine/compile/layout.py", "engine/llvm/emit.py"
+SCHEDULE, EMIT = "engine/compile/schedule.py", "engine/llvm/emit.py"
+HOIST, SAVE = "engine/compile/hoist.py", "engine/compile/save.py"
 SUMS = "engine/runtime/gradient_sums.py"
 PART, POINTWISE, TILES = "engine/llvm/part.py", "engine/llvm/pointwise.py", "engine/llvm/tiles.py"
 PRODUCTS, PACKING, VECTOR = "engine/llvm/matmul.py", "engine/llvm/packing.py", "engine/llvm/vector_math.py"
@@ -132,15 +133,15 @@ MUTATIONS = (
         "a range of a kept vector begins at its first feature",
     ),
     Mutation(SCHEDULE, "offset += self.width(part)", "offset += 0", "the parts of a concatenation are stored over one another"),
-    Mutation(LAYOUT, " and same(uses[arg], [sum_])", "", "a saved value overwrites a column that something else reads"),
+    Mutation(SAVE, " and same(uses[arg], [summed])", "", "a saved value overwrites a column that something else reads"),
     Mutation(
-        LAYOUT,
-        'Place(Buffer("saved"), "step", row, offset)',
-        'Place(Buffer("saved"), "step", row)',
+        SAVE,
+        'Place(Buffer("saved"), "step", row_size, offset)',
+        'Place(Buffer("saved"), "step", row_size)',
         "all saved values lie on one another",
     ),
     Mutation(
-        LAYOUT,
+        HOIST,
         "first = parameter.gates.index(expr.attrs[1]) * width",
         "first = 0",
         "every gate of a vector reads the first gate",

@@ -46,6 +46,11 @@ class Step:
         """The number of features of an expression."""
         return expr.width.bind(self.numbers)
 
+    def rank(self, matrix: Expr) -> tuple[int, int]:
+        """The place of a matrix among all: its parameter's, and its gate's in that."""
+        names = [item.name for item in self.cell.parameters]
+        return names.index(matrix.attrs[0]), self.cell.parameter(matrix.attrs[0]).gates.index(matrix.attrs[1])
+
     @cached_property
     def numbers(self) -> dict[str, int]:
         """The sizes by name."""

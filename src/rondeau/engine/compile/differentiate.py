@@ -41,6 +41,11 @@ class Reverse:
     matrices: tuple[ProductGradient, ...]
     saved: tuple[Expr, ...]
 
+    @property
+    def roots(self) -> tuple[Expr, ...]:
+        """All that it computes."""
+        return (*self.states, *(e for e in self.hoisted if e is not None), *(m.cotangent for m in self.matrices))
+
 
 def cotangent(index: int, width: Width) -> Expr:
     """The symbol for what flows back into root ``index`` of a step."""

@@ -22,7 +22,7 @@ def gradient_text(step: Step, reverse: Reverse) -> str:
     by_text = {spell(expr): name for expr, name in names.items()}
     saved = {expr: by_text.get(spell(expr), f"saved{i}") for i, expr in enumerate(reverse.saved)}
     cotangents = {0: "dy", **{1 + i: f"d{s.name}" for i, s in enumerate(step.cell.states)}}
-    roots = [*reverse.states, *(e for e in reverse.hoisted if e is not None), *(m.cotangent for m in reverse.matrices)]
+    roots = reverse.roots
     known = {**saved, **{e: cotangents.get(e.attrs[0], spell(e)) for e in postorder(roots) if e.op == "cotangent"}}
     lines = [f"saved: {', '.join(saved.values()) or 'nothing'}"]
     shared = [e for e in postorder(roots) if e.args and e in set(roots) and e not in known]

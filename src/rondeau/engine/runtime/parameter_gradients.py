@@ -119,7 +119,7 @@ class _Gradients:
         while expr.op == "slice":
             start += expr.attrs[0].bind(self.layout.step.numbers)
             expr = expr.args[0]
-        for store in self.layout.kept:
+        for store in self.layout.saved:
             if store.expr is expr:
                 at = store.place.offset + start
                 return self.buffers[store.place.buffer][:, at : at + width]

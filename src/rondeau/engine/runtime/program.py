@@ -81,11 +81,11 @@ class Program:
     @cached_property
     def saved_buffers(self) -> tuple[Buffer, ...]:
         """The buffers that a training run fills and its backward run reads."""
-        read = {store.place.buffer for store in self.layout.kept} | self.layout.operands
+        read = {store.place.buffer for store in self.layout.saved} | self.layout.operands
         for block in self.pipeline.plan("backward").blocks:
             read |= {load.place.buffer for load in block.loads}
             read |= {term.operand.buffer for group in block.groups for terms in group.terms for term in terms}
-        filled = {store.place.buffer for store in self.layout.kept} | {COLUMNS}
+        filled = {store.place.buffer for store in self.layout.saved} | {COLUMNS}
         return tuple(buffer for buffer in self.layout.buffers if buffer in read & filled)
 
     def bound(self, batch: int, time: int) -> int:
