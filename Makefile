@@ -19,6 +19,7 @@ test: $(READY)-test
 	$(BIN)/python -m ruff check src tests benchmarks docs
 	$(BIN)/python -m ruff format --check src tests benchmarks docs
 	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy --strict tests/typing/program.py
 	$(BIN)/python -m mypy --python-version $(basename $(VERSION))
 	$(BIN)/python -m pytest
 

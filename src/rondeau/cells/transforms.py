@@ -28,6 +28,7 @@ from rondeau.ir import (
     uniform,
     verify,
 )
+from rondeau.ir.declarations import Period
 from rondeau.ir.expressions import apply, is_product, node
 from rondeau.ir.ops import LEAVES
 from rondeau.ir.rewrite import rewrite
@@ -80,7 +81,7 @@ def leaky(cell: Cell, rate: float | None = None) -> Cell:
     return _with_states(cell, changes, (), tuple(learned), "with leaky units")
 
 
-def dropout(cell: Cell, rate: float, on: str | None = None, per: str = "sequence") -> Cell:
+def dropout(cell: Cell, rate: float, on: str | None = None, per: Period = "sequence") -> Cell:
     """Drops units of what the products read of the states, or of one named value, such as the candidate.
 
     With ``on`` the units of that value are dropped wherever it is used: ``on="g"`` for an LSTM and ``on="n"`` for a GRU

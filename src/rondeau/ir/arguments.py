@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rondeau.errors import CellError
-from rondeau.ir.declarations import Input, Parameter, State
+from rondeau.ir.declarations import Input, Parameter, ParameterRole, Period, State
 from rondeau.ir.expressions import Expr, node
-from rondeau.ir.initial import glorot, initial, orthogonal, zeros
+from rondeau.ir.initial import Start, glorot, initial, orthogonal, zeros
 from rondeau.ir.refusals import Refusals
 from rondeau.ir.widths import ONE, Width
 
@@ -69,7 +69,7 @@ def input(width: str | int = "input") -> Expr:
     return _declare(Input, width=Width.of(width))
 
 
-def context(width: str | int = "context", per: str = "sequence") -> Expr:
+def context(width: str | int = "context", per: Period = "sequence") -> Expr:
     """Declares an extra input: one vector for the whole sequence, or with ``per="step"`` one for each step.
 
     Raises:
@@ -78,7 +78,7 @@ def context(width: str | int = "context", per: str = "sequence") -> Expr:
     return _declare(Input, width=Width.of(width), role="context", per=_checked_per(per))
 
 
-def mask(width: str | int = "hidden", *, probability: float, scale: float = 1.0, per: str = "step") -> Expr:
+def mask(width: str | int = "hidden", *, probability: float, scale: float = 1.0, per: Period = "step") -> Expr:
     """Declares a random mask: each feature is ``scale`` with ``probability``, else zero; outside training its mean.
 
     Raises:
@@ -90,7 +90,7 @@ def mask(width: str | int = "hidden", *, probability: float, scale: float = 1.0,
     return _declare(Input, width=Width.of(width), role="mask", **fields)
 
 
-def _checked_per(per: str) -> str:
+def _checked_per(per: Period) -> Period:
     if per not in ("sequence", "step"):
         raise CellError(f"per is 'sequence' or 'step', not {per!r}")
     return per
@@ -101,7 +101,7 @@ def state(width: str | int = "hidden") -> Expr:
     return _declare(State, width=Width.of(width))
 
 
-def weight(*spec: str | int, init: Any = None) -> Expr:
+def weight(*spec: str | int, init: Start | None = None) -> Expr:
     """Declares a matrix: ``weight("hidden", "input")``, or with gates ``weight("r z n", "hidden", "input")``.
 
     Starts orthogonal when it is square in the hidden size, else Glorot uniform, unless ``init`` says otherwise: a rule such as
@@ -112,21 +112,21 @@ def weight(*spec: str | int, init: Any = None) -> Expr:
     return _parameter("weight", gates, rows, columns, default if init is None else init)
 
 
-def bias(*spec: str | int, init: Any = None) -> Expr:
+def bias(*spec: str | int, init: Start | None = None) -> Expr:
     """Declares a vector to add: ``bias("hidden")``, or with gates ``bias("r z n", "hidden")``. Starts at zero unless ``init``
     says otherwise, as for `weight`."""
     gates, (rows,) = _gates(spec, 1, "bias")
     return _parameter("bias", gates, rows, None, zeros() if init is None else init)
 
 
-def vector(*spec: str | int, init: Any = None) -> Expr:
+def vector(*spec: str | int, init: Start | None = None) -> Expr:
     """Declares a vector to multiply with: a diagonal weight, a gain, a rate. Starts at zero unless ``init`` says otherwise,
     as for `weight`."""
     gates, (rows,) = _gates(spec, 1, "vector")
     return _parameter("vector", gates, rows, None, zeros() if init is None else init)
 
 
-def _parameter(role: str, gates: tuple[str, ...], rows: Width, columns: Width | None, given: Any) -> Any:
+def _parameter(role: ParameterRole, gates: tuple[str, ...], rows: Width, columns: Width | None, given: Start) -> Any:
     init = initial(given)
     unknown = [name for name, _ in init.gates if name not in gates]
     if unknown:

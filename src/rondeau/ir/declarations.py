@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from rondeau.errors import CellError
 from rondeau.ir.expressions import Expr, node
 from rondeau.ir.initial import Initial
 from rondeau.ir.widths import Width
+
+InputRole = Literal["input", "context", "mask"]
+Period = Literal["step", "sequence"]
+StateRole = Literal["state", "past", "time"]
+ParameterRole = Literal["weight", "bias", "vector"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,8 @@ class Input:
 
     name: str
     width: Width
-    role: str = "input"
-    per: str = "step"
+    role: InputRole = "input"
+    per: Period = "step"
     probability: float = 1.0
     scale: float = 1.0
 
@@ -43,7 +49,7 @@ class State:
 
     name: str
     width: Width
-    role: str = "state"
+    role: StateRole = "state"
 
     @property
     def symbol(self) -> Expr:
@@ -63,7 +69,7 @@ class Parameter:
     rows: Width
     columns: Width | None
     init: Initial
-    role: str
+    role: ParameterRole
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The shape of the packed tensor for the given sizes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 from weakref import WeakValueDictionary
 
 from rondeau.errors import CellError
@@ -119,6 +119,11 @@ class Expr(Refusals):
 
     def __getitem__(self, part: object) -> Expr:
         return features(self, part)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, gate: str) -> Expr:
+            """In a cell function ``W.r`` is a gate of a weight, which is declared as an expression too."""
 
 
 class Transposed(Refusals):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol, Union
 
 from rondeau.errors import CellError
 
@@ -17,6 +17,13 @@ KINDS = {
 """The kinds, each with how many numbers set it; ``values`` are as many as its shape holds."""
 MOST_VALUES = 50_000
 """The most numbers that a parameter may be given to start with."""
+
+
+class Array(Protocol):
+    """An array of NumPy, torch or another library."""
+
+    def tolist(self) -> Any:
+        """Its elements, as numbers or nested lists of them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,11 @@ class Initial:
         return dict(self.gates).get(name, Initial(self.kind, self.numbers, (), self.shape))
 
 
-def initial(value: Any) -> Initial:
+Start = Union[Initial, float, Array, Sequence[float], Sequence[Sequence[float]]]
+"""What ``init=`` takes."""
+
+
+def initial(value: Start) -> Initial:
     """What ``init=`` stands for: an `Initial`, a number for all, or an array, tensor or nested list of numbers.
 
     Raises:
@@ -92,45 +103,45 @@ def _flat(value: Any, shape: list[int]) -> Iterator[float]:
         yield from _flat(part, shape[1:])
 
 
-def _make(kind: str, numbers: tuple[float, ...], gates: dict[str, Any]) -> Initial:
+def _make(kind: str, numbers: tuple[float, ...], gates: dict[str, Start]) -> Initial:
     return Initial(kind, tuple(map(float, numbers)), tuple((name, initial(value)) for name, value in gates.items()))
 
 
-def zeros(**gates: Any) -> Initial:
+def zeros(**gates: Start) -> Initial:
     """All zeros, but for the gates given: ``zeros(f=1.0)`` is a forget bias of one."""
     return _make("zeros", (), gates)
 
 
-def filled(value: float, **gates: Any) -> Initial:
+def filled(value: float, **gates: Start) -> Initial:
     """All ``value``, but for the gates given."""
     return _make("filled", (value,), gates)
 
 
-def orthogonal(gain: float = 1.0, **gates: Any) -> Initial:
+def orthogonal(gain: float = 1.0, **gates: Start) -> Initial:
     """Each gate's block a random orthogonal matrix times ``gain``. Source: Saxe et al. 2014, arXiv:1312.6120."""
     return _make("orthogonal", (gain,), gates)
 
 
-def glorot(gain: float = 1.0, **gates: Any) -> Initial:
+def glorot(gain: float = 1.0, **gates: Start) -> Initial:
     """Uniform within ``gain * sqrt(6 / (rows + columns))``, per gate's block. Source: Glorot & Bengio 2010."""
     return _make("glorot", (gain,), gates)
 
 
-def uniform(low: float, high: float, **gates: Any) -> Initial:
+def uniform(low: float, high: float, **gates: Start) -> Initial:
     """Uniform between ``low`` and ``high``."""
     return _make("uniform", (low, high), gates)
 
 
-def normal(deviation: float = 1.0, **gates: Any) -> Initial:
+def normal(deviation: float = 1.0, **gates: Start) -> Initial:
     """Normal with mean zero and the given standard deviation."""
     return _make("normal", (deviation,), gates)
 
 
-def identity(scale: float = 1.0, **gates: Any) -> Initial:
+def identity(scale: float = 1.0, **gates: Start) -> Initial:
     """Each gate's block ``scale`` times the identity. Source: Le, Jaitly & Hinton 2015, arXiv:1504.00941."""
     return _make("identity", (scale,), gates)
 
 
-def hidden_uniform(**gates: Any) -> Initial:
+def hidden_uniform(**gates: Start) -> Initial:
     """Uniform within ``1 / sqrt(hidden)``, as in PyTorch's recurrent layers."""
     return _make("hidden_uniform", (), gates)

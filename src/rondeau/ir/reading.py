@@ -8,11 +8,12 @@ import re
 import reprlib
 from collections.abc import Collection
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from rondeau.errors import CellError
 from rondeau.ir.widths import Width
 
+Choice = TypeVar("Choice", bound=str)
 MOST_TEXT = 2_000_000
 """The most characters of a document."""
 FACTOR = re.compile(r"-?[1-9][0-9]{0,9}(/[1-9][0-9]{0,9})?")
@@ -91,6 +92,12 @@ def string(value: object, what: str) -> str:
     if not isinstance(value, str):
         damaged(what, value, "a text")
     return value
+
+
+def one_of(value: object, what: str, choices: tuple[Choice, ...]) -> Choice:
+    """One of a few texts."""
+    found = [choice for choice in choices if choice == value and isinstance(value, str)]
+    return found[0] if found else damaged(what, value, f"one of {', '.join(choices)}")
 
 
 def name(value: object, what: str) -> str:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields as fields_of
-from typing import Any
+from typing import Any, get_args
 
 from rondeau.errors import CellError
 from rondeau.ir.cell import Cell
-from rondeau.ir.declarations import Input, Parameter, State
+from rondeau.ir.declarations import Input, InputRole, Parameter, ParameterRole, Period, State, StateRole
 from rondeau.ir.expressions import Expr, build, constant, node
 from rondeau.ir.initial import MOST_VALUES, Initial
 from rondeau.ir.nodes import postorder
-from rondeau.ir.reading import MOST_TEXT, damaged, fields, index, items, name, number, parsed, row, string, width
+from rondeau.ir.reading import MOST_TEXT, damaged, fields, index, items, name, number, one_of, parsed, row, string, width
 from rondeau.ir.source import Source
 from rondeau.ir.step import Equation
 from rondeau.ir.verify import MOST_DECLARED, MOST_GATES, MOST_NODES, verify
@@ -128,19 +128,21 @@ def _cell(body: dict[str, Any]) -> Cell:
 def _read_input(item: object) -> Input:
     label, wide, role, per, probability, scale = row(item, "an input", 6)
     numbers = number(probability, "a probability"), number(scale, "a scale")
-    return Input(name(label, "an input"), width(wide, label), string(role, "a role"), string(per, "a period"), *numbers)
+    kind, period = one_of(role, "a role", get_args(InputRole)), one_of(per, "a period", get_args(Period))
+    return Input(name(label, "an input"), width(wide, label), kind, period, *numbers)
 
 
 def _read_state(item: object) -> State:
     label, wide, role = row(item, "a state", 3)
-    return State(name(label, "a state"), width(wide, label), string(role, "a role"))
+    return State(name(label, "a state"), width(wide, label), one_of(role, "a role", get_args(StateRole)))
 
 
 def _read_parameter(item: object) -> Parameter:
     label, gates, rows, columns, init, role = row(item, "a parameter", 6)
     named = tuple(name(gate, "a gate") for gate in items(gates, "gates", MOST_GATES))
     wide = None if columns is None else width(columns, "columns")
-    return Parameter(name(label, "a parameter"), named, width(rows, "rows"), wide, _read_initial(init), string(role, "a role"))
+    start, kind = _read_initial(init), one_of(role, "a role", get_args(ParameterRole))
+    return Parameter(name(label, "a parameter"), named, width(rows, "rows"), wide, start, kind)
 
 
 def _read_initial(item: object, inner: bool = False) -> Initial:

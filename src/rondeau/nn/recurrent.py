@@ -72,7 +72,7 @@ class Recurrent(Layer[States]):
         bidirectional: bool = False,
         dropout: float = 0.0,
         reverse: bool = False,
-        initial: str = "zeros",
+        initial: Literal["zeros", "learned", "normal"] = "zeros",
         clip: float | None = None,
         segment: int | Literal["auto"] | None = None,
         backend: BackendChoice = "auto",

@@ -1,0 +1,22 @@
+"""The program of a user runs; that its types hold is checked by `mypy --strict` in ``make test``."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_program_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(Path(__file__).with_name("program.py")), run_name="__main__")
+    out = capsys.readouterr().out
+    assert "W: weight" in out and "torch.Size([2, 5, 4])" in out and out.rstrip().endswith("True")
+
+
+def test_its_types_are_checked_strictly_and_nothing_in_it_is_left_out() -> None:
+    text = Path(__file__).with_name("program.py").read_text(encoding="utf-8")
+    assert "mypy --strict tests/typing/program.py" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert not any(word in text for word in ("cast(", "Any", "type: ignore", "pyright:"))
