@@ -230,8 +230,8 @@ MUTATIONS = (
     ),
     Mutation(
         GRADIENTS,
-        "self.sums.block(p.matrix).add_(",
-        "self.sums.block(p.matrix).copy_(",
+        "self.gradients.block(p.matrix).add_(",
+        "self.gradients.block(p.matrix).copy_(",
         "of two products with one matrix only the last counts",
     ),
     Mutation(GRADIENTS, " and m.operand is mine[0].operand", "", "gates that multiply different vectors share one product"),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rondeau.engine.backends import compiled
@@ -20,6 +19,9 @@ from rondeau.engine.runtime.batch_rows import dense
 from rondeau.engine.runtime.program import program_of
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Stepper:
@@ -57,7 +59,8 @@ class Stepper:
         self._rows, call = rows, self._run.call
         levels = program_of(inputs).layout.buffers
         size, self._entries = table.element_size(), len(table)
-        self._moving = [
+        # the words of the argument table that point to a buffer with a row for each step, here one for each entry
+        self._per_entry = [
             (HEADER + i, call.words[HEADER + i], levels[name][1] * size)
             for i, name in enumerate(call.code.buffers)
             if name in levels and levels[name][0] == "step" and name.kind != "y"
@@ -75,7 +78,7 @@ class Stepper:
         """
         if not 0 <= entry < self._entries:
             raise InputError(f"the table has the entries 0 to {self._entries - 1}, not {entry!r}")
-        for at, first, row in self._moving:
+        for at, first, row in self._per_entry:
             self._words[at] = first + entry * row
         self._go(self._address, 0, 0, 1)
         return self._output

@@ -92,7 +92,7 @@ class _Gradients:
     def __init__(self, recipe: Recipe, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[Buffer, Tensor]) -> None:
         self.recipe, self.inputs, self.rows, self.buffers = recipe, inputs, rows, buffers
         self.layout = recipe.layout
-        self.sums = GradientSums(recipe.layout, inputs)
+        self.gradients = GradientSums(recipe.layout, inputs)
 
     def all(self) -> list[Tensor | None]:
         self._matrices()
@@ -100,7 +100,7 @@ class _Gradients:
             self._columns()
         self._vectors()
         self._others()
-        return self.sums.in_order(
+        return self.gradients.in_order(
             [self.rows.unsort(self.buffers[Buffer("state", i).derivative]) for i in range(len(self.inputs.state))]
         )
 
@@ -109,9 +109,9 @@ class _Gradients:
             left = self.buffers[Buffer("cotangents")][:, p.first : p.first + p.rows]
             product = torch.mm(left.t(), self._operand(p.operand))
             if p.matrix is None:
-                self.sums.add_whole(p.parameter, product)
+                self.gradients.add_whole(p.parameter, product)
             else:
-                self.sums.block(p.matrix).add_(product.t() if p.transposed else product)
+                self.gradients.block(p.matrix).add_(product.t() if p.transposed else product)
 
     def _operand(self, expr: Expr) -> Tensor:
         """All values of an operand, (rows, width)."""
@@ -136,29 +136,29 @@ class _Gradients:
         layout, rows = self.layout, self.rows
         left = self.buffers[Buffer("cotangents")][:, : self.recipe.columns_row]
         if self.inputs.x.requires_grad:
-            self.sums.add_x(rows.from_rows(torch.mm(left, stacked_matrices(layout, self.inputs))))
+            self.gradients.add_x(rows.from_rows(torch.mm(left, stacked_matrices(layout, self.inputs))))
         whole = torch.mm(left.t(), rows.to_rows(self.inputs.x))
         if layout.matrix is not None:
-            self.sums.add_whole(layout.matrix, whole)
+            self.gradients.add_whole(layout.matrix, whole)
         else:
             for c in layout.columns:
                 part = whole[c.offset : c.offset + layout.step.width(c.expr)]
                 for matrix in c.matrices:
-                    self.sums.block(matrix).add_(part)
+                    self.gradients.block(matrix).add_(part)
         constants = Buffer("constants").derivative
         if constants in self.buffers:
             self._constants(self.buffers[constants].sum(0))
 
     def _constants(self, total: Tensor) -> None:
-        """The gradients of the sums of constants, handed to their terms."""
+        """Gives the gradients of the sums of constants to their terms."""
         if self.layout.bias is not None:
-            self.sums.add_whole(self.layout.bias, total)
+            self.gradients.add_whole(self.layout.bias, total)
             return
         others: list[tuple[Expr, Tensor]] = []
         for term, plus, start, width in self.recipe.constants:
             g = total[start : start + width]
             if term.op == "vector":
-                self.sums.vector(term).add_(g, alpha=1 if plus else -1)
+                self.gradients.vector(term).add_(g, alpha=1 if plus else -1)
             else:
                 others.append((term, g if plus else -g))
         if others:
@@ -167,7 +167,7 @@ class _Gradients:
     def _vectors(self) -> None:
         for buffer, value in self.buffers.items():
             if buffer.gradient and buffer.kind == "parameter":
-                self.sums.add_whole(str(buffer.key), value.sum(0))
+                self.gradients.add_whole(str(buffer.key), value.sum(0))
 
     def _others(self) -> None:
         """Hoisted values that are not linear in the sequence: their gradients by autograd through the reference."""
@@ -190,9 +190,9 @@ class _Gradients:
     def _input(self, name: str, gradient: Tensor) -> None:
         """Adds the gradient of an input, which may lie in the run's workspace."""
         if name == self.inputs.cell.input.name:
-            self.sums.add_x(gradient.clone() if self.sums.x is None else gradient)
+            self.gradients.add_x(gradient.clone() if self.gradients.x is None else gradient)
         else:
-            self.sums.add_extra(name, gradient.clone())
+            self.gradients.add_extra(name, gradient.clone())
 
     def _by_autograd(self, pairs: list[tuple[Expr, Tensor]]) -> None:
         """Adds what the gradients of hoisted values give for what they were computed from."""
@@ -200,13 +200,13 @@ class _Gradients:
         found = with_autograd(partial(self._vjp, pairs))
         n, m = len(p.state), len(p.params)
         if found[0] is not None:
-            self.sums.add_x(found[0])
+            self.gradients.add_x(found[0])
         for name, g in zip(p.params, found[1 + n : 1 + n + m]):
             if g is not None:
-                self.sums.parameter(name).add_(g)
+                self.gradients.parameter(name).add_(g)
         for name, g in zip(p.extras, found[1 + n + m :]):
             if g is not None:
-                self.sums.add_extra(name, g)
+                self.gradients.add_extra(name, g)
 
     def _vjp(self, pairs: list[tuple[Expr, Tensor]]) -> tuple[Tensor | None, ...]:
         """The gradients of `ScanInputs.tensors` through hoisted values, from the values' own."""
