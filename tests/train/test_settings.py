@@ -92,6 +92,8 @@ def test_settings_without_tables_are_read_as_earlier_versions_wrote_them() -> No
         ({"model": {"hiden": 3}}, "^there is no setting 'hiden'; the settings are "),
         ({"model": 3}, r"^model is a table of settings, not 3; write \[model\] above them"),
         ({"hidden": 3, "model": {"hidden": 4}}, r"^the setting hidden is given twice; give it once, under \[model\]"),
+        ({"vocabulary": 1.5}, "^the setting vocabulary is int, not 1.5"),
+        ({"clip_norm": "much"}, "^the setting clip_norm is float, not 'much'"),
         ({"dropout": 1.0}, "^dropout lies below 1, not 1.0"),
         ({"device": "gpu"}, "^device is cpu, cuda or mps, not 'gpu'"),
         ({"optimizer": "adamax"}, "^optimizer is adamw, adam, sgd, rmsprop or adagrad, not 'adamax'"),

@@ -166,7 +166,7 @@ def short(value: float) -> str:
     return f"{value!r}" if isinstance(value, float) or value < 10**20 else f"a number of {int(math.log10(value)) + 1} digits"
 
 
-def plain(kind: Any) -> Any:
+def _plain(kind: Any) -> Any:
     """The type of a setting that is given: ``int`` of ``int | None``."""
     return get_args(kind)[0] if isinstance(kind, UnionType) else kind
 
@@ -176,8 +176,9 @@ def _either(names: Sequence[str]) -> str:
 
 
 def _kind(kind: Any) -> str:
+    kind = _plain(kind)
     if get_origin(kind) is None:
-        return plain(kind).__name__
+        return kind.__name__
     return f"a table of {'whole ' * (get_args(kind)[1] is int)}numbers"
 
 
