@@ -183,6 +183,16 @@ def test_one_sequence_needs_no_id(tmp_path: Path) -> None:
     assert len(data) == 1 and data.items[0].tolist() == [[1], [2]]
 
 
+def test_a_remark_beside_steps_is_no_text(tmp_path: Path) -> None:
+    text = "id,time,a,comment,label\nq,0,1,well,x\nq,1,2,,x\nr,0,3,so so,y\n"
+    assert "column 'comment': 'well' is no number; correct it, leave it empty if it is not known, or leave the column out" in (
+        refused(tmp_path, text, goal="label")
+    )
+    data = reading(tmp_path, text, columns=Columns(features=("a",)), goal="label")
+    assert [item[:, 0].tolist() for item in data.items] == [[1, 2], [3]]
+    assert reading(tmp_path, text.replace("\nq,1,2,,x", ""), goal="label").items == ["well", "so so"]  # a row each, with a time
+
+
 def test_tokens_in_each_row(tmp_path: Path) -> None:
     data = reading(tmp_path, "id,token,tag\n1,a,X\n1,b,\n2,c,Y\n", goal="label", per_step=True)
     assert data.items == [["a", "b"], ["c"]] and isinstance(data.goal, StepLabels)
@@ -340,6 +350,8 @@ def test_conll_that_is_wrong(tmp_path: Path, text: str, columns: Columns, said: 
 
 def test_goals_that_a_kind_does_not_have(tmp_path: Path) -> None:
     assert "a label for each token" in refused(tmp_path, "EU NNP\n", "a.conll", goal="label")
+    steps = refused(tmp_path, "label,x1,x2\nab,1,2\ncd,1,2\n", goal="label", per_step=True)
+    assert "has one label in each row, and one of each step is needed; give a step in each row" in steps
     assert "at most one label for each sequence" in refused(tmp_path, TS, "a.ts", goal="label", per_step=True)
     with pytest.raises(InputError, match="goal is"):
         reading(tmp_path, TS, "a.ts", goal="classes")

@@ -91,9 +91,10 @@ def _with_usual(columns: Columns, head: Head, goal: GoalName) -> Columns:
 
 def _shape(columns: Columns, head: Head, per_step: bool) -> Shape:
     free = head.free(columns)
+    several = bool(columns.id) and head.repeats(columns.id)  # rows of one sequence
     if columns.text or _usual_text(columns, head):
-        return "long" if per_step and columns.id and head.repeats(columns.id) else "text"
-    if columns.time or (columns.id and head.repeats(columns.id)):
+        return "long" if several and (per_step or (columns.time and not columns.text)) else "text"
+    if columns.time or several:
         return "long"
     if numbered(columns.features or free):
         return "wide"
@@ -122,7 +123,7 @@ def _fill_text(columns: Columns, head: Head, goal: GoalName, per_step: bool) -> 
 
 
 def _fill_long(columns: Columns, head: Head, goal: GoalName, per_step: bool) -> Columns:
-    text = columns.text or (_usual_text(columns, head) if not columns.features else "")
+    text = columns.text or (_usual_text(columns, head) if per_step and not columns.features else "")
     columns = _with_goal(replace(columns, text=text), head, goal)
     if text or columns.features:
         return columns

@@ -82,6 +82,11 @@ def _hint(cell: object) -> str:
 
 
 def shown(cell: object, most: int = 40) -> str:
-    """A cell as messages quote it, cut where it is long."""
+    """A cell as messages quote it, cut where it is long.
+
+    Example:
+        >>> shown("a" * 50, 12), shown([1] * 50, 12)
+        ("'aaaaaaa...'", '[1, 1, 1...')
+    """
     text = repr(cell)
     return text if len(text) <= most else text[: most - 4] + "..." + text[0] * isinstance(cell, str)

@@ -162,6 +162,8 @@ def of_table(table: Table, columns: Columns, goal: GoalName, per_step: bool) -> 
     """
     table, head = peeked(table)
     found = guess(columns, head, goal, per_step)
+    if found.shape == "wide" and goal and per_step:
+        raise DataError(f"{table.source} has one {goal} in each row, and one of each step is needed; give a step in each row")
     notes = (_understood(table, found),)
     if found.shape == "wide":  # another table may have more steps, or fewer
         features = wide_features(found)
