@@ -54,11 +54,12 @@ class Mutation:
 
 OPS, DIFFERENTIATE, LINEAR = "ir/ops.py", "engine/compile/differentiate.py", "engine/compile/linear.py"
 SCHEDULE, EMIT = "engine/compile/schedule.py", "engine/llvm/emit.py"
-HOIST, SAVE = "engine/compile/hoist.py", "engine/compile/save.py"
+HOIST, SAVE, PHASES = "engine/compile/hoist.py", "engine/compile/save.py", "engine/compile/phases.py"
+IN_PLACE = "engine/compile/in_place.py"
 SUMS = "engine/runtime/gradient_sums.py"
 PART, POINTWISE, TILES = "engine/llvm/part.py", "engine/llvm/pointwise.py", "engine/llvm/tiles.py"
 PRODUCTS, PACKING, VECTOR = "engine/llvm/matmul.py", "engine/llvm/packing.py", "engine/llvm/vector_math.py"
-WRITER, GRADIENTS = "engine/llvm/writer.py", "engine/runtime/parameter_gradients.py"
+GRADIENTS = "engine/runtime/parameter_gradients.py"
 
 MUTATIONS = (
     # the derivative table
@@ -109,30 +110,30 @@ MUTATIONS = (
     Mutation(LINEAR, '"sub": (True, False)', '"sub": (True, True)', "regrouped differences become sums"),
     # the schedule and the layout
     Mutation(
-        SCHEDULE,
+        IN_PLACE,
         "index >= first and buffer in operands",
         "index > first and buffer in operands",
         "a state is overwritten while its own block multiplies it",
     ),
     Mutation(
-        SCHEDULE,
+        IN_PLACE,
         "(index > first or (index == first and not _aligned(place, block, buffer)))",
         "(index == first and not _aligned(place, block, buffer))",
         "a state is overwritten before a later block reads it",
     ),
     Mutation(
-        SCHEDULE,
+        IN_PLACE,
         "s.place.offset == place.offset",
         "s.place.row_size == place.row_size",
         "a state is overwritten before other features of it are read",
     ),
     Mutation(
         SCHEDULE,
-        "return self.kept[expr.args[0]].shifted(_start(expr, self.width))",
-        "return self.kept[expr.args[0]]",
+        "return self.phases.kept[expr.args[0]].shifted(start_of(expr, self.width))",
+        "return self.phases.kept[expr.args[0]]",
         "a range of a kept vector begins at its first feature",
     ),
-    Mutation(SCHEDULE, "offset += self.width(part)", "offset += 0", "the parts of a concatenation are stored over one another"),
+    Mutation(PHASES, "offset += self.width(part)", "offset += 0", "the parts of a concatenation are stored over one another"),
     Mutation(SAVE, " and same(uses[arg], [summed])", "", "a saved value overwrites a column that something else reads"),
     Mutation(
         SAVE,
@@ -201,8 +202,8 @@ MUTATIONS = (
     Mutation(VECTOR, "(710.0, -746.0)", "(710.0, -708.0)", "exp has no small numbers"),
     Mutation(
         VECTOR,
-        'w.select(w.compare("olt", x, vt.splat(0.0)), t, vt.splat(1.0))',
-        'w.select(w.compare("ogt", x, vt.splat(0.0)), t, vt.splat(1.0))',
+        'w.select(_compare(w, "olt", x, vt.splat(0.0)), t, vt.splat(1.0))',
+        'w.select(_compare(w, "ogt", x, vt.splat(0.0)), t, vt.splat(1.0))',
         "the sigmoid is mirrored",
     ),
     Mutation(VECTOR, "bound = 10.0 if", "bound = 7.0 if", "tanh stops short of one"),
@@ -213,9 +214,9 @@ MUTATIONS = (
         "softplus loses its small numbers",
     ),
     Mutation(
-        WRITER,
-        "self.select(self.compare(how, b, a), b, a)",
-        "self.select(self.compare(how, a, b), a, b)",
+        VECTOR,
+        "w.select(_compare(w, how, b, a), b, a)",
+        "w.select(_compare(w, how, a, b), a, b)",
         "NaN disappears in a choice",
     ),
     # gradients after the loop

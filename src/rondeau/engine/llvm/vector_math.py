@@ -21,6 +21,24 @@ LN_2 = {32: (0.693359375, -2.12194440e-4), 64: (6.93147180369123816490e-01, 1.90
 """ln 2 in two parts, the first of few bits, so that whole multiples of it are exact."""
 
 
+def _compare(w: Writer, how: str, a: str, b: str) -> str:
+    """A vector of truth values."""
+    return w.let(f"fcmp {how} {w.vt.vector} {a}, {b}", "m")
+
+
+def _choose(w: Writer, how: str, a: str, b: str) -> str:
+    """Of two vectors the one that compares so; NaN in ``a`` stays NaN."""
+    return w.select(_compare(w, how, b, a), b, a)
+
+
+def _polynomial(w: Writer, x: str, coefficients: tuple[float, ...]) -> str:
+    """Horner's rule, the highest power first."""
+    value = w.vt.splat(coefficients[0])
+    for c in coefficients[1:]:
+        value = w.fma(value, x, w.vt.splat(c))
+    return value
+
+
 def _reduced(w: Writer, x: str) -> tuple[str, str, str]:
     """x = n ln 2 + r: n as a vector of reals, r, and expm1(r) as a polynomial."""
     vt = w.vt
@@ -28,7 +46,7 @@ def _reduced(w: Writer, x: str) -> tuple[str, str, str]:
     n = w.intrinsic("roundeven", w.binary("fmul", x, vt.splat(1 / math.log(2))))
     r = w.fma(n, vt.splat(-high), x)
     r = w.fma(n, vt.splat(-low), r)
-    p = w.polynomial(r, EXP_TERMS[vt.bits])
+    p = _polynomial(w, r, EXP_TERMS[vt.bits])
     return n, r, w.fma(p, w.binary("fmul", r, r), r)
 
 
@@ -45,7 +63,7 @@ def _power(w: Writer, n: str) -> str:
 def _exp(w: Writer, x: str) -> str:
     vt = w.vt
     top, bottom = (89.0, -104.0) if vt.bits == 32 else (710.0, -746.0)
-    x = w.choose("olt", w.choose("ogt", x, vt.splat(bottom)), vt.splat(top))
+    x = _choose(w, "olt", _choose(w, "ogt", x, vt.splat(bottom)), vt.splat(top))
     n, _, p = _reduced(w, x)
     half = w.intrinsic("floor", w.binary("fmul", n, vt.splat(0.5)))
     first = w.binary("fmul", w.binary("fadd", p, vt.splat(1.0)), _power(w, half))
@@ -55,18 +73,18 @@ def _exp(w: Writer, x: str) -> str:
 def _sigmoid(w: Writer, x: str) -> str:
     """With t = exp(-|x|): 1 / (1 + t) for x above zero, t / (1 + t) below, so that no large number is rounded."""
     vt = w.vt
-    a = w.choose("olt", w.intrinsic("fabs", x), vt.splat(88.0 if vt.bits == 32 else 708.0))
+    a = _choose(w, "olt", w.intrinsic("fabs", x), vt.splat(88.0 if vt.bits == 32 else 708.0))
     n, _, p = _reduced(w, w.let(f"fneg {vt.vector} {a}"))
     scale = _power(w, n)
     t = w.fma(p, scale, scale)
-    above = w.select(w.compare("olt", x, vt.splat(0.0)), t, vt.splat(1.0))
+    above = w.select(_compare(w, "olt", x, vt.splat(0.0)), t, vt.splat(1.0))
     return w.binary("fdiv", above, w.binary("fadd", t, vt.splat(1.0)))
 
 
 def _tanh(w: Writer, x: str) -> str:
     vt = w.vt
     bound = 10.0 if vt.bits == 32 else 22.0
-    a = w.choose("olt", w.intrinsic("fabs", x), vt.splat(bound))
+    a = _choose(w, "olt", w.intrinsic("fabs", x), vt.splat(bound))
     n, _, p = _reduced(w, w.binary("fadd", a, a))
     scale = _power(w, n)
     e = w.fma(p, scale, w.binary("fsub", scale, vt.splat(1.0)))
@@ -78,7 +96,7 @@ def _log(w: Writer, x: str) -> str:
     vt = w.vt
     v, iv = vt.vector, f"<{vt.lanes} x i{vt.bits}>"
     shift, bias, mask, tiny = (23, 127, 0x7FFFFF, 2.0**-126) if vt.bits == 32 else (52, 1023, (1 << 52) - 1, 2.0**-1022)
-    small = w.compare("olt", x, vt.splat(tiny))
+    small = _compare(w, "olt", x, vt.splat(tiny))
     scaled = w.select(small, w.binary("fmul", x, vt.splat(2.0**shift)), x)
     raw = w.let(f"bitcast {v} {scaled} to {iv}")
     e = w.let(f"sub {iv} {w.let(f'lshr {iv} {raw}, {vt.integers(shift)}')}, {vt.integers(bias)}")
@@ -87,23 +105,23 @@ def _log(w: Writer, x: str) -> str:
     mantissa = w.let(f"bitcast {iv} {bits} to {v}")
     exponent = w.let(f"sitofp {iv} {e} to {v}")
     exponent = w.select(small, w.binary("fsub", exponent, vt.splat(float(shift))), exponent)
-    high = w.compare("ogt", mantissa, vt.splat(math.sqrt(2)))
+    high = _compare(w, "ogt", mantissa, vt.splat(math.sqrt(2)))
     mantissa = w.select(high, w.binary("fmul", mantissa, vt.splat(0.5)), mantissa)
     exponent = w.select(high, w.binary("fadd", exponent, vt.splat(1.0)), exponent)
     d = w.binary("fsub", mantissa, vt.splat(1.0))
     s = w.binary("fdiv", d, w.binary("fadd", mantissa, vt.splat(1.0)))
     s2 = w.binary("fmul", s, s)
     terms = 6 if vt.bits == 32 else 12
-    q = w.polynomial(s2, tuple(2 / (2 * k + 1) for k in range(terms, 0, -1)))
+    q = _polynomial(w, s2, tuple(2 / (2 * k + 1) for k in range(terms, 0, -1)))
     # 2 s = d - s d, which keeps the low bits of d
     body = w.binary("fadd", d, w.binary("fmul", s, w.binary("fsub", w.binary("fmul", s2, q), d)))
     ln_high, ln_low = (
         (0.693359375, -2.12194440e-4) if vt.bits == 32 else (6.93147180369123816490e-01, 1.90821492927058770002e-10)
     )
     body = w.fma(exponent, vt.splat(ln_high), w.fma(exponent, vt.splat(ln_low), body))
-    body = w.select(w.compare("oeq", x, vt.splat(math.inf)), x, body)
-    body = w.select(w.compare("oeq", x, vt.splat(0.0)), vt.splat(-math.inf), body)
-    return w.select(w.compare("ult", x, vt.splat(0.0)), vt.splat(math.nan), body)
+    body = w.select(_compare(w, "oeq", x, vt.splat(math.inf)), x, body)
+    body = w.select(_compare(w, "oeq", x, vt.splat(0.0)), vt.splat(-math.inf), body)
+    return w.select(_compare(w, "ult", x, vt.splat(0.0)), vt.splat(math.nan), body)
 
 
 def _softplus(w: Writer, x: str) -> str:
@@ -112,7 +130,7 @@ def _softplus(w: Writer, x: str) -> str:
     one = w.binary("fadd", u, vt.splat(1.0))
     lost = w.binary("fsub", u, w.binary("fsub", one, vt.splat(1.0)))
     log1p = w.binary("fadd", w.call("log", one), w.binary("fdiv", lost, one))
-    return w.binary("fadd", log1p, w.choose("ogt", x, vt.splat(0.0)))
+    return w.binary("fadd", log1p, _choose(w, "ogt", x, vt.splat(0.0)))
 
 
 def _truth(w: Writer, test: str) -> str:
@@ -142,13 +160,13 @@ def pointwise(w: Writer, routine: str, args: list[str]) -> str:
     if routine in INTRINSICS or routine.startswith("llvm."):
         return w.intrinsic(INTRINSICS.get(routine, routine.removeprefix("llvm.")), *args)
     if routine in COMPARISONS:
-        return _truth(w, w.compare(COMPARISONS[routine], *args))
+        return _truth(w, _compare(w, COMPARISONS[routine], *args))
     if routine == "fneg":
         return w.let(f"fneg {w.vt.vector} {args[0]}")
     if routine == "relu":
-        return w.choose("ogt", args[0], w.vt.splat(0.0))
+        return _choose(w, "ogt", args[0], w.vt.splat(0.0))
     if routine == "where":
-        return w.select(w.compare("une", args[0], w.vt.splat(0.0)), args[1], args[2])
+        return w.select(_compare(w, "une", args[0], w.vt.splat(0.0)), args[1], args[2])
     return w.binary(routine, *args)
 
 

@@ -173,28 +173,13 @@ class Writer:
         """``a * b + c`` with one rounding."""
         return self.intrinsic("fma", a, b, c)
 
-    def compare(self, how: str, a: str, b: str) -> str:
-        """A vector of truth values."""
-        return self.let(f"fcmp {how} {self.vt.vector} {a}, {b}", "m")
-
     def select(self, test: str, a: str, b: str) -> str:
         """``a`` where the test holds, else ``b``."""
         v = self.vt.vector
         return self.let(f"select {self.vt.mask} {test}, {v} {a}, {v} {b}")
-
-    def choose(self, how: str, a: str, b: str) -> str:
-        """Of two vectors the one that compares so; NaN in ``a`` stays NaN."""
-        return self.select(self.compare(how, b, a), b, a)
 
     def broadcast(self, scalar: str) -> str:
         """A vector of one scalar."""
         vt = self.vt
         first = self.let(f"insertelement {vt.vector} poison, {vt.real} {scalar}, i64 0")
         return self.let(f"shufflevector {vt.vector} {first}, {vt.vector} poison, <{vt.lanes} x i32> zeroinitializer")
-
-    def polynomial(self, x: str, coefficients: tuple[float, ...]) -> str:
-        """Horner's rule, the highest power first."""
-        value = self.vt.splat(coefficients[0])
-        for c in coefficients[1:]:
-            value = self.fma(value, x, self.vt.splat(c))
-        return value
