@@ -135,6 +135,15 @@ def test_windows_walk_along_every_stream_once(batch: int, window: int, more: int
     assert streams.epoch == 1 and streams.next().start
 
 
+@given(st.integers(1, 3), st.integers(1, 5), st.integers(0, 40), st.integers(0, 30))
+def test_streams_count_their_windows_and_epochs(batch: int, window: int, more: int, walked: int) -> None:
+    streams = Streams(torch.arange(batch * (window + 1) + more), batch, window)
+    for _ in range(walked):
+        streams.next()
+    assert streams.passed == walked / streams.count
+    assert streams.steps(streams.passed) == walked and streams.steps(2.0) == 2 * streams.count
+
+
 def test_streams_go_on_where_they_were() -> None:
     first = Streams(torch.arange(100), 3, 4)
     for _ in range(5):

@@ -78,3 +78,20 @@ def test_what_cannot_be_batched() -> None:
         RaggedBatches([], 2)
     with pytest.raises(DataError, match="number 1 is"):
         RaggedBatches([torch.zeros(3, 2), torch.zeros(3, 4)], 2)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_steps_count_the_batches_of_epochs_to_come(shuffle: bool) -> None:
+    batches = RaggedBatches(sequences(VOWELS), 100, padding=0.9, shuffle=shuffle)
+    foretold, counts = [batches.steps(float(n)) for n in range(6)], []
+    half = batches.steps(2.5)
+    for _ in range(5):
+        counts.append(batches.count)
+        epoch(batches)
+    assert foretold == [sum(counts[:n]) for n in range(6)] and batches.passed == 5.0
+    assert half == sum(counts[:2]) + -(-counts[2] // 2)
+    assert shuffle is (len(set(counts)) > 1)  # the cuts fall elsewhere in each epoch, so counts differ
+    batches.next()
+    assert batches.passed == 5 + 1 / batches.count
+    with pytest.raises(InputError, match="epochs of batches of many lengths are 0 to 1,000,000, not 1000000000000000.0"):
+        batches.steps(1e15)
