@@ -7,11 +7,14 @@ import importlib.util
 import io
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.utils import parametrizations, parametrize, prune, weight_norm
+from torch.nn.utils._per_sample_grad import call_for_per_sample_grads
+from torch.testing import assert_close
 
 from rondeau import nn
 
@@ -189,6 +192,25 @@ def test_pruned_and_parametrised_weights_are_the_ones_that_run(kind: str) -> Non
         twin.parametrizations.weight_hh_l0.original.zero_()
     assert not torch.allclose(twin(x)[0], theirs(x)[0])
     torch.testing.assert_close(module(x)[0], theirs(x)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_that_collect_gradients_by_sample(kind: str) -> None:
+    x = torch.randn(3, 5, 4, dtype=torch.float64)
+    found = {}
+    for owner in (torch.nn, nn):
+        torch.manual_seed(1)
+        layer = getattr(owner, kind)(4, 6, batch_first=True, dtype=torch.float64)
+        call_for_per_sample_grads(layer, batch_size=3)(x)[0].square().sum().backward()
+        found[owner] = [weight.grad_sample for weight in layer.parameters()]
+    assert found[nn][0].shape == (3, *layer.weight_ih_l0.shape)
+    assert_close(found[nn], found[torch.nn])
+
+
+def test_a_function_mode_leaves_the_layer_with_its_kernels() -> None:
+    layer, x = nn.GRU(3, 4), torch.randn(5, 2, 3)
+    with torch.device("cpu"), patch.object(torch.nn.GRU, "forward", side_effect=AssertionError):
+        layer(x)
 
 
 @pytest.mark.parametrize("single", [False, True])

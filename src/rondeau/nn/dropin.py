@@ -35,9 +35,17 @@ CELLS: dict[str, Cell] = {
 }
 
 
-def _for_others() -> bool:
-    """Whether a program is being recorded that must run without us: by ``torch.jit.trace`` or for ONNX."""
-    return torch.jit.is_tracing() or for_onnx()
+def _for_others(layer: nn.Module) -> bool:
+    """Whether PyTorch's own operators must run: a program is recorded that runs without us, by ``torch.jit.trace`` or for ONNX,
+    or a weight is of a kind that acts on functions of PyTorch itself, as for gradients by sample."""
+    return torch.jit.is_tracing() or for_onnx() or any(map(_acts_itself, layer._parameters.values()))
+
+
+def _acts_itself(weight: Tensor | None) -> bool:
+    """Whether a weight's class has a ``__torch_function__`` of its own."""
+    kinds = type(weight).__mro__ if isinstance(weight, Tensor) else ()
+    own = (vars(kind).get("__torch_function__") for kind in kinds if kind is not Tensor and kind is not torch._C.TensorBase)
+    return any(isinstance(function, classmethod) for function in own)
 
 
 class _Swapped(nn.Module):
@@ -114,7 +122,7 @@ class _DropIn(_Swapped, nn.RNNBase):
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """As PyTorch's: input (time, batch, features), (batch, time, features) with batch_first, unbatched, or packed."""
-        if _for_others() or self._left_to_pytorch(input):
+        if _for_others(self) or self._left_to_pytorch(input):
             return super().forward(input, hx)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
@@ -292,7 +300,7 @@ class _CellDropIn(_Swapped, nn.RNNCellBase):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
         """As PyTorch's: input (batch, features) or (features,)."""
-        if _for_others():
+        if _for_others(self):
             return super().forward(input, hx)
         state = () if hx is None else self._checked(input, hx)
         weights = (weight for weight in self._parameters.values() if weight is not None)
