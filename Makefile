@@ -21,7 +21,7 @@ test: $(READY)-test
 	$(BIN)/python -m mypy
 	$(BIN)/python -m mypy --strict tests/typing/program.py
 	$(BIN)/python -m mypy --python-version $(basename $(VERSION))
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 $(READY)-base: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { echo >&2 \
