@@ -289,7 +289,7 @@ ENGINE: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
 
 
 def bibliography() -> str:
-    """The page of sources: those of the zoo, and those that the rest of the code and the lectures name."""
+    """The page of sources: those of the zoo, and those that the rest of the code and the pages name."""
     return (HERE / "bibliography.template").read_text(encoding="utf-8").format(cells="\n".join(_cited()))
 
 

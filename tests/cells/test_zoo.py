@@ -58,7 +58,7 @@ def test_parameter_counts() -> None:
     assert count(cells.elman(), **sizes) == n * m + n * n + n
     assert count(cells.lstm(), **sizes) == 4 * (n * m + n * n + n)
     assert count(cells.gru(), **sizes) == 3 * (n * m + n * n + n) + n
-    assert count(cells.gru_lecture(), **sizes) == 3 * (n * m + n * n)
+    assert count(cells.gru_textbook(), **sizes) == 3 * (n * m + n * n)
     assert count(cells.peephole_lstm(full=True), **sizes) == 4 * (n * m + n * n + n) + 3 * n * n
     assert count(cells.min_gru(), **sizes) == 2 * (n * m + n)
 
@@ -105,12 +105,12 @@ def test_gru_by_hand(after: bool, keeps: bool) -> None:
     np.testing.assert_allclose(one(cell, p, x, (h,))[0], expected)
 
 
-def test_the_lectures_gru_by_hand() -> None:
-    p = drawn(cells.gru_lecture())
+def test_the_textbook_gru_by_hand() -> None:
+    p = drawn(cells.gru_textbook())
     W, U = gates(p, "W"), gates(p, "U")
     r, z = sigma(W[0] @ x + U[0] @ h), sigma(W[1] @ x + U[1] @ h)
     n = np.tanh(W[2] @ x + U[2] @ (r * h))
-    np.testing.assert_allclose(one(cells.gru_lecture(), p, x, (h,))[0], (1 - z) * h + z * n)
+    np.testing.assert_allclose(one(cells.gru_textbook(), p, x, (h,))[0], (1 - z) * h + z * n)
 
 
 def test_forget_and_update_by_hand() -> None:

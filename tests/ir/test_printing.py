@@ -25,7 +25,7 @@ from rondeau.ir.spelling import spell
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 2}
 COMPOSED = [
     cells.zoneout(cells.leaky(cells.layer_norm(cells.lstm())), 0.1),
-    cells.dropout(cells.deepen(cells.gru_lecture(), 3), 0.2),
+    cells.dropout(cells.deepen(cells.gru_textbook(), 3), 0.2),
     cells.deepen(cells.dropout(cells.clockwork((1, 3)), 0.2), 2),
     cells.conditioned(cells.residual(cells.dropout(cells.lagged_rnn(), 0.3, per="step"))),
     cells.dropout(cells.peephole_lstm("o", full=True), 0.2, on="g"),

@@ -27,13 +27,13 @@ FORMS = {
     "peephole_full_fi": cells.peephole_lstm("f i", full=True),
     **{cell.name: cell for cell in (cells.gru(a, k, b) for a in (True, False) for k in (True, False) for b in (True, False))},
     "elman": cells.elman(), "elman_relu": cells.elman("relu"), "elman_sigmoid": cells.elman("sigmoid"),
-    "lecture": cells.gru_lecture(),
+    "textbook": cells.gru_textbook(),
 }  # fmt: skip
 SAYS = {
     "torch": {"lstm", "projected", "gru", "gru_unbiased", "gru_inverted", "gru_inverted_unbiased", "elman", "elman_relu"},
     "keras": set(FORMS) - {"projected"} - {name for name in FORMS if name.startswith("peephole")},
     "onnx": set(FORMS) - {"projected", "peephole_full", "peephole_full_fi"},
-    "lecture": set(FORMS) - {"projected", "gru", "gru_unbiased", "gru_inverted", "gru_inverted_unbiased"},
+    "textbook": set(FORMS) - {"projected", "gru", "gru_unbiased", "gru_inverted", "gru_inverted_unbiased"},
 }
 
 
@@ -139,11 +139,11 @@ def test_onnx_gru() -> None:
     np.testing.assert_allclose(h, expected)
 
 
-def test_the_lectures_gru() -> None:
+def test_the_textbook_gru() -> None:
     """W [h, x]; the candidate reads [r h, x]; z = 1 takes the candidate."""
-    params = drawn(FORMS["lecture"])
-    w = {n: v.numpy() for n, v in to_convention(FORMS["lecture"], params, "lecture").items()}
-    x, expected = last(FORMS["lecture"], params)
+    params = drawn(FORMS["textbook"])
+    w = {n: v.numpy() for n, v in to_convention(FORMS["textbook"], params, "textbook").items()}
+    x, expected = last(FORMS["textbook"], params)
     h = np.zeros(H)
     for step in x:
         z, r = (sigma(w[name] @ np.concatenate([h, step])) for name in ("W_z", "W_r"))
@@ -151,11 +151,11 @@ def test_the_lectures_gru() -> None:
     np.testing.assert_allclose(h, expected)
 
 
-def test_the_lectures_lstm_with_peepholes() -> None:
+def test_the_textbook_lstm_with_peepholes() -> None:
     """W_f and W_i [c, h, x] with the previous cell, W_o [c, h, x] with the new one; the candidate reads [h, x]."""
     for form in ("peephole", "peephole_full"):
         params = drawn(FORMS[form])
-        w = {n: v.numpy() for n, v in to_convention(FORMS[form], params, "lecture").items()}
+        w = {n: v.numpy() for n, v in to_convention(FORMS[form], params, "textbook").items()}
         x, expected = last(FORMS[form], params)
         h = c = np.zeros(H)
         for step in x:
@@ -168,19 +168,19 @@ def test_the_lectures_lstm_with_peepholes() -> None:
 def test_diagonal_and_full_peepholes() -> None:
     diagonal, full = FORMS["peephole"], FORMS["peephole_full"]
     params = drawn(diagonal)
-    wide = from_convention(full, to_convention(diagonal, params, "lecture"), "lecture")
+    wide = from_convention(full, to_convention(diagonal, params, "textbook"), "textbook")
     x, expected = last(diagonal, params)
     np.testing.assert_allclose(scan(full, wide, torch.tensor(x)[None])[0][0, -1], expected)
-    back = from_convention(diagonal, to_convention(full, wide, "lecture"), "lecture")
+    back = from_convention(diagonal, to_convention(full, wide, "textbook"), "textbook")
     assert all(torch.equal(back[name], params[name]) for name in params)
     assert all(torch.equal(v, to_convention(diagonal, params, "onnx")[n]) for n, v in to_convention(full, wide, "onnx").items())
     onto_full = from_convention(full, to_convention(diagonal, params, "onnx"), "onnx")
     assert all(torch.equal(onto_full[name], wide[name]) for name in wide)
     with pytest.raises(InputError, match="full matrix"):
-        from_convention(diagonal, to_convention(full, drawn(full), "lecture"), "lecture")
-    without = from_convention(FORMS["peephole"], to_convention(FORMS["lstm"], drawn(FORMS["lstm"]), "lecture"), "lecture")
+        from_convention(diagonal, to_convention(full, drawn(full), "textbook"), "textbook")
+    without = from_convention(FORMS["peephole"], to_convention(FORMS["lstm"], drawn(FORMS["lstm"]), "textbook"), "textbook")
     assert not without["P"].any()
-    for convention in ("onnx", "lecture"):
+    for convention in ("onnx", "textbook"):
         with pytest.raises(InputError, match="peephole of gate"):
             from_convention(FORMS["lstm"], to_convention(diagonal, params, convention), convention)
 
@@ -285,9 +285,20 @@ def test_what_cannot_be_said_is_refused() -> None:
         (lambda: from_convention(before, keras, "keras"), "two biases resets after"),
         (lambda: from_convention(gru, to_convention(before, drawn(before), "keras"), "keras"), "one bias resets before"),
         (lambda: from_convention(FORMS["gru_unbiased"], keras, "keras"), "has no biases"),
-        (lambda: from_convention(lstm, {f"W_{g}": torch.zeros(4, 2) for g in "figo"}, "lecture"), "width does not fit"),
-        (lambda: from_convention(lstm, {f"W_{g}": torch.zeros(4, 7 + (g == "f")) for g in "figo"}, "lecture"), "W_f reads"),
+        (lambda: from_convention(lstm, {f"W_{g}": torch.zeros(4, 2) for g in "figo"}, "textbook"), "width does not fit"),
+        (lambda: from_convention(lstm, {f"W_{g}": torch.zeros(4, 7 + (g == "f")) for g in "figo"}, "textbook"), "W_f reads"),
     ):
         with pytest.raises(InputError, match=message):
             call()
     assert not from_convention(lstm, {n: v for n, v in onnx.items() if n != "B"}, "onnx")["b"].any()
+
+
+def test_former_names_still_work() -> None:
+    cell = cells.get("gru_lecture")
+    assert cell is cells.get("gru_textbook") and nn.Recurrent("gru_lecture", 3, 4).cell is cell
+    params = dict(nn.Recurrent(cell, 3, 4).params)
+    old = to_convention(cell, params, "lecture")
+    for name, value in to_convention(cell, params, "textbook").items():
+        torch.testing.assert_close(old[name], value, rtol=0, atol=0)
+    for name, value in from_convention(cell, old, "lecture").items():
+        torch.testing.assert_close(value, params[name])

@@ -1,4 +1,4 @@
-"""The zoo: cells from the literature and the lectures, each a value with its source, and mechanisms that change a cell.
+"""The zoo: cells from the literature, each a value with its source, and mechanisms that change a cell.
 
 Functions with settings make variants; `ALL` holds one cell of every kind by name.
 """
@@ -11,7 +11,7 @@ import re
 
 from rondeau.cells.chain import chain
 from rondeau.cells.deep import deep_input_rnn, deep_output_rnn, deep_transition_rnn, highway_rnn
-from rondeau.cells.gru import forget_update, gru, gru_lecture, li_gru, min_gru, minimal_gated_unit, update_gate_rnn
+from rondeau.cells.gru import forget_update, gru, gru_textbook, li_gru, min_gru, minimal_gated_unit, update_gate_rnn
 from rondeau.cells.lstm import (
     janet,
     layer_norm_lstm,
@@ -48,7 +48,7 @@ _CELLS: tuple[Cell, ...] = (
     gru(update_keeps=False),
     gru(reset_after=False),
     gru(biased=False),
-    gru_lecture(),
+    gru_textbook(),
     forget_update(),
     minimal_gated_unit(),
     update_gate_rnn(),
@@ -77,6 +77,8 @@ _CELLS: tuple[Cell, ...] = (
 
 ALL: dict[str, Cell] = {cell.name: cell for cell in _CELLS}
 """One cell of every kind, by name."""
+FORMER_NAMES = {"gru_lecture": "gru_textbook"}
+"""What cells were called before, as old runs and scripts still do."""
 
 
 def names() -> tuple[str, ...]:
@@ -101,6 +103,7 @@ def get(name: Cell | str) -> Cell:
             own = f"write {name.__name__}() if it makes one, or put @rd.cell above it if it writes the equations"
             raise InputError(f"a cell is wanted here, not the function {name.__name__}; {own}")
         raise InputError(f"a cell is wanted here, or a name such as 'lstm', not {name!r}")
+    name = FORMER_NAMES.get(name, name)
     if name not in ALL:
         near = _near(name)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "`rondeau cells` lists them"
@@ -129,7 +132,7 @@ __all__ = [
     "forget_update",
     "get",
     "gru",
-    "gru_lecture",
+    "gru_textbook",
     "hierarchical_rnn",
     "highway_rnn",
     "ind_rnn",

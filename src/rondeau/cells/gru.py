@@ -11,9 +11,9 @@ def gru(reset_after: bool = True, update_keeps: bool = True, biased: bool = True
 
     Args:
         reset_after: the reset gate acts on ``U h + c`` (PyTorch, cuDNN), or on ``h`` before the product (the paper, the
-            lectures).
-        update_keeps: at ``z = 1`` the old state is kept (PyTorch, Keras), or the candidate is taken (the lectures).
-        biased: whether the gates have biases; the lectures' form has none.
+            textbooks).
+        update_keeps: at ``z = 1`` the old state is kept (PyTorch, Keras), or the candidate is taken (the textbooks).
+        biased: whether the gates have biases; textbooks leave them out.
     """
     note = (
         "reset after the product, as in cuDNN and torch.nn.GRU" if reset_after else "reset before the product, as in the paper"
@@ -76,15 +76,15 @@ def _after_biased(source: Source, update_keeps: bool) -> Cell:
     return gru
 
 
-def gru_lecture() -> Cell:
-    """The lectures' GRU: reset before the product, ``z = 1`` takes the candidate, no biases."""
-    return gru(reset_after=False, update_keeps=False, biased=False).renamed("gru_lecture")
+def gru_textbook() -> Cell:
+    """The GRU as textbooks write it: reset before the product, ``z = 1`` takes the candidate, no biases."""
+    return gru(reset_after=False, update_keeps=False, biased=False).renamed("gru_textbook")
 
 
 def forget_update() -> Cell:
-    """The lectures' first memory: ``h = forget * h + update``, a forget gate and no input gate."""
+    """A memory as plain as can be: ``h = forget * h + update``, a forget gate and no input gate."""
 
-    @cell(source=sources.LECTURE)
+    @cell(source=sources.ADDITIVE_MEMORY)
     def forget_update(
         x=input(),
         h=state(),

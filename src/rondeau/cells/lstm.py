@@ -66,7 +66,7 @@ def peephole_lstm(gates: str = "i f o", full: bool = False) -> Cell:
 
     Args:
         gates: which gates look, a choice of ``i f o``.
-        full: whether each sees all of the cell through a matrix (the lectures' concatenated form) or its own unit only.
+        full: whether each sees all of the cell through a matrix (the concatenated form of textbooks) or its own unit only.
 
     Raises:
         InputError: ``gates`` names another gate, or none.
@@ -77,7 +77,7 @@ def peephole_lstm(gates: str = "i f o", full: bool = False) -> Cell:
     spec = " ".join(gate for gate in "ifo" if gate in chosen)
     peepholes = weight(spec, "hidden", "hidden") if full else vector(spec, "hidden")
 
-    note = "full-matrix peepholes, as in the lectures; the paper's are diagonal" if full else "diagonal peepholes"
+    note = "full-matrix peepholes, as in textbooks; the paper's are diagonal" if full else "diagonal peepholes"
 
     @cell(source=sources.PEEPHOLE.noting(note), name="peephole_lstm_full" if full else "peephole_lstm")
     def peephole_lstm(

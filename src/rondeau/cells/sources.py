@@ -28,4 +28,4 @@ RATE = Source("Funahashi, Ken-ichi and Nakamura, Yuichi", "Approximation of Dyna
 ZONEOUT = Source("Krueger, David and others", "Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations", 2017, "ICLR", "https://arxiv.org/abs/1606.01305")  # fmt: skip
 DROPOUT = Source("Gal, Yarin and Ghahramani, Zoubin", "A Theoretically Grounded Application of Dropout in Recurrent Neural Networks", 2016, "NIPS", "https://arxiv.org/abs/1512.05287")  # fmt: skip
 MEMORY_LOSS = Source("Semeniuta, Stanislau and Severyn, Aliaksei and Barth, Erhardt", "Recurrent Dropout without Memory Loss", 2016, "COLING", "https://arxiv.org/abs/1603.05118")  # fmt: skip
-LECTURE = Source(note="lecture slides on recurrent networks: a memory with a forget gate and an update, and no input gate")
+ADDITIVE_MEMORY = Source(note="for teaching: a memory with a forget gate and an update, and no input gate")

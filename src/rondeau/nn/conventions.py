@@ -1,7 +1,7 @@
 """How other libraries pack the weights of an LSTM, a GRU and a simple cell: one table, `CONVENTIONS`.
 
 Sources: torch.nn.LSTM, GRU and RNN; the Keras 3 layers LSTM, GRU and SimpleRNN; the ONNX operators LSTM, GRU and RNN; the
-lectures' ``W [h, x]`` and, with peepholes, ``W [c, h, x]``.
+textbooks' ``W [h, x]`` and, with peepholes, ``W [c, h, x]``.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _stacked(group: Mapping[str, Tensor], order: Order, like: Mapping[str, Tenso
 def _plain(form: Form, library: str, projection: bool = False) -> str | None:
     """Why a library without peepholes, and perhaps without projections, cannot say a form."""
     if form.looking:
-        return f"{library} has no peepholes; diagonal ones fit onnx, all fit lecture"
+        return f"{library} has no peepholes; diagonal ones fit onnx, all fit textbook"
     return f"{library} has no projected LSTM; use torch" if form.projected and not projection else None
 
 
@@ -118,10 +118,10 @@ def _refuse_torch(form: Form) -> str | None:
     return _plain(form, "torch", projection=True)
 
 
-def _refuse_lecture(form: Form) -> str | None:
+def _refuse_textbook(form: Form) -> str | None:
     if form.kind == "gru" and form.reset_after:
-        return "the lecture form applies the reset gate before the product; no weights make them equal"
-    return "the lectures have no projected LSTM; use torch" if form.projected else None
+        return "the textbook form applies the reset gate before the product; no weights make them equal"
+    return "textbooks have no projected LSTM; use torch" if form.projected else None
 
 
 def _write_torch(gates: Gates, order: Order, form: Form) -> Weights:
@@ -187,11 +187,11 @@ def _read_onnx(weights: Weights, order: Order, form: Form) -> Gates:
 
 
 def _turned(form: Form, gate: str, value: Tensor) -> Tensor:
-    """The lectures' update gate takes the candidate at one, so its weights are the negative: sigmoid(-a) = 1 - sigmoid(a)."""
+    """The textbooks' update gate takes the candidate at one, so its weights are the negative: sigmoid(-a) = 1 - sigmoid(a)."""
     return -value if form.kind == "gru" and gate == "z" else value
 
 
-def _write_lecture(gates: Gates, order: Order, form: Form) -> Weights:
+def _write_textbook(gates: Gates, order: Order, form: Form) -> Weights:
     found: Weights = {}
     for gate in order:
         seen = [torch.diag(p) if p.dim() == 1 else p for p in (gates.P[gate],)] if gate in gates.P else []
@@ -199,7 +199,7 @@ def _write_lecture(gates: Gates, order: Order, form: Form) -> Weights:
     return found | {f"b_{gate or 'h'}": _turned(form, gate, gates.b[gate]).clone() for gate in order if gate in gates.b}
 
 
-def _read_lecture(weights: Weights, order: Order, form: Form) -> Gates:
+def _read_textbook(weights: Weights, order: Order, form: Form) -> Gates:
     _only(weights, *(f"{kind}_{gate or 'h'}" for kind in "Wb" for gate in order))
     joined = {gate: _turned(form, gate, _get(weights, f"W_{gate or 'h'}", 2)) for gate in order}
     b = {g: _turned(form, g, _get(weights, f"b_{g or 'h'}", 1)) for g in order if f"b_{g or 'h'}" in weights}
@@ -224,6 +224,6 @@ CONVENTIONS: dict[str, Convention] = {
         _write_onnx,
         _read_onnx,
     ),
-    "lecture": Convention({"lstm": "f i g o", "gru": "z r n", "rnn": ""}, _refuse_lecture, _write_lecture, _read_lecture),
+    "textbook": Convention({"lstm": "f i g o", "gru": "z r n", "rnn": ""}, _refuse_textbook, _write_textbook, _read_textbook),
 }
 """The conventions by name."""

@@ -20,10 +20,13 @@ from rondeau.ir import Cell
 from rondeau.ir.analysis import signature
 from rondeau.nn.conventions import CONVENTIONS, Convention, Form, Gates, Weights, diagonal
 
+FORMER_NAMES = {"lecture": "textbook"}
+"""What conventions were called before."""
+
 
 @torch.no_grad()
 def to_convention(cell: Cell, params: Mapping[str, Tensor], convention: str) -> Weights:
-    """The parameters of ``cell`` as ``torch``, ``keras``, ``onnx`` or ``lecture`` packs them.
+    """The parameters of ``cell`` as ``torch``, ``keras``, ``onnx`` or ``textbook`` packs them.
 
     Names, of one layer and direction: ``weight_ih weight_hh bias_ih bias_hh weight_hr``; ``kernel recurrent_kernel bias``;
     ``W R B P``; ``W_f b_f ...`` by gate, ``W_h b_h`` of a simple cell. Settings that are not weights must be made to agree:
@@ -55,7 +58,7 @@ def to_convention(cell: Cell, params: Mapping[str, Tensor], convention: str) -> 
 
 @torch.no_grad()
 def from_convention(cell: Cell, weights: Mapping[str, Any], convention: str, *, reset_after: bool | None = None) -> Weights:
-    """The parameters of ``cell`` from weights packed as ``torch``, ``keras``, ``onnx`` or ``lecture`` does.
+    """The parameters of ``cell`` from weights packed as ``torch``, ``keras``, ``onnx`` or ``textbook`` does.
 
     Args:
         cell: an LSTM, GRU or simple cell.
@@ -84,6 +87,7 @@ def from_convention(cell: Cell, weights: Mapping[str, Any], convention: str, *, 
 
 
 def _convention(name: str, cell: Cell, form: Form) -> Convention:
+    name = FORMER_NAMES.get(name, name)
     if name not in CONVENTIONS:
         raise InputError(f"convention is one of {', '.join(CONVENTIONS)}, not {name!r}")
     reason = CONVENTIONS[name].refusal(form)
