@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rondeau import InputError, cells, scan
+from rondeau import InputError, cells, nn, scan
 from rondeau.nn import CONVENTIONS, from_convention, to_convention
 
 I, H, T = 3, 4, 5
