@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rondeau import cells, explain, nn, scan
-from rondeau.engine import BACKENDS
+from rondeau.engine import BACKENDS, operator
 from rondeau.engine.backends import reference, torch_kernels
 from rondeau.engine.backends.registry import choice, named
 from rondeau.engine.runtime.program import Program
@@ -149,6 +150,15 @@ def test_a_length_of_zero_is_refused_when_a_recorded_program_runs(ran: list[str]
     program(x, lengths=torch.tensor([5, 2]))
     with pytest.raises(InputError, match="refuse sequences of length 0"):
         program(x, lengths=torch.tensor([5, 0]))
+
+
+def test_a_program_recorded_before_backends_had_a_place_in_it(ran: list[str]) -> None:
+    equations, x, state = cells.gru(), torch.randn(2, 5, 3), torch.zeros(2, 4)
+    params = list(nn.Recurrent("gru", 3, 4).params.values())
+    case = json.loads(operator._written(equations, (), *operator.Options()))
+    del case["backend"]
+    torch.ops.rondeau.scan(json.dumps(case), x, [state], params, None, None, False)
+    assert ran == ["compiled"]
 
 
 def test_names() -> None:

@@ -144,7 +144,8 @@ def _widths(cell: Cell, input: int, weights: tuple[tuple[int, ...], ...], extras
 @lru_cache(maxsize=256)
 def _read(case: str) -> Case:
     found = json.loads(case)
-    options = Options(tuple(found["trace"]), found["clip"], bool(found["reverse"]), found["backend"])
+    backend = found.get("backend", "auto")  # older programs do not name one
+    options = Options(tuple(found["trace"]), found["clip"], bool(found["reverse"]), backend)
     return Case(from_json(found["cell"]), tuple(found["extras"]), options)
 
 
