@@ -69,7 +69,7 @@ def explain(
         cell, given, x, state, lengths=lengths, reverse=reverse, context=context, masks=masks, clip=clip, trace=trace
     )
     reasons = {name: item.refusal(inputs) for name, item in BACKENDS.items()}
-    chosen = choose(inputs, backend, differentiable=inputs.needs_grad)
+    chosen = choose(inputs, backend)
     return Explanation(chosen, {name: reason for name, reason in reasons.items() if reason is not None})
 
 

@@ -133,7 +133,7 @@ def run_scan(
     inputs = check_inputs(
         cell, params, x, state, lengths=lengths, reverse=reverse, context=context, masks=masks, clip=clip, trace=trace
     )
-    chosen = choose(inputs, backend, differentiable=inputs.needs_grad)
+    chosen = choose(inputs, backend)
     warn_once(inputs, backend, chosen)
     run = BACKENDS[chosen].run
     return run(inputs) if segment is None else in_segments(run, segment)(inputs)

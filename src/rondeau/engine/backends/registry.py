@@ -16,13 +16,13 @@ BACKENDS: Mapping[BackendName, Backend] = MappingProxyType(
 """In the order in which ``auto`` prefers them, but for `rondeau.engine.backends.torch_kernels.fastest`."""
 
 
-def choose(inputs: ScanInputs, backend: BackendChoice = "auto", *, differentiable: bool) -> BackendName:
+def choose(inputs: ScanInputs, backend: BackendChoice = "auto", *, differentiable: bool | None = None) -> BackendName:
     """The backend of a run: the one named, or for ``auto`` the first that does not refuse.
 
     Args:
         inputs: the run.
         backend: a name, or ``auto``.
-        differentiable: whether a backward pass may follow.
+        differentiable: whether a backward pass may follow; what autograd says if not given, as inside an operator it cannot.
 
     Raises:
         InputError: no such backend, or it refuses.
@@ -62,7 +62,7 @@ def choice(backend: str) -> BackendChoice:
     return "auto" if backend == "auto" else named(backend)
 
 
-def _preferred(inputs: ScanInputs, differentiable: bool) -> tuple[BackendName, ...]:
+def _preferred(inputs: ScanInputs, differentiable: bool | None) -> tuple[BackendName, ...]:
     names = tuple(BACKENDS)
     if torch_kernels.fastest(inputs, differentiable):
         return ("torch", *(name for name in names if name != "torch"))

@@ -74,10 +74,12 @@ def refusal(inputs: ScanInputs) -> str | None:
     return transforming(inputs.tensors)
 
 
-def fastest(inputs: ScanInputs, differentiable: bool) -> bool:
+def fastest(inputs: ScanInputs, differentiable: bool | None = None) -> bool:
     """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, measured in
     benchmarks/cells.py; its GRU and RNN on the CPU are loops of small operations."""
-    return not differentiable and inputs.lengths is None and signature(inputs.cell) == _lstm()
+    if inputs.lengths is not None or signature(inputs.cell) != _lstm():
+        return False
+    return not (inputs.needs_grad if differentiable is None else differentiable)
 
 
 def run(inputs: ScanInputs) -> Result:
