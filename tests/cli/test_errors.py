@@ -65,6 +65,7 @@ SETTINGS = [
     ("optimizer-option", ["", "momentum", "momentum=x", "momentum=nan", "=1"]),
     ("schedule-option", ["floor", "floor=x"]),
     ("device", ["", "gpu"]),
+    ("evaluations", ["0", "x", "1000000"]),
     ("save-every", ["0", "nan"]),
 ]
 

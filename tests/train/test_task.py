@@ -76,6 +76,14 @@ def test_the_first_metric_says_which_weights_are_best_in_its_own_direction() -> 
     assert all(torch.equal(value, best[1][name]) for name, value in run.model.state_dict().items())
 
 
+@pytest.mark.parametrize("count", [1, 4, 6, 60])
+def test_evaluations_lie_evenly_over_the_run(count: int) -> None:
+    run = training(evaluations=count)
+    run.run()
+    steps = [row["step"] for row in run.record.rows if "accuracy" in row]
+    assert steps == [60 * number // count for number in range(1, count + 1)]
+
+
 def test_epochs_of_many_lengths_are_counted_exactly() -> None:
     run = training(steps=None, epochs=3.0)
     run.run()

@@ -22,8 +22,6 @@ from rondeau.train.settings import TrainingSettings
 from rondeau.train.task import Task
 from rondeau.train.weights import copied, put_weights, weights
 
-EVALUATIONS = 6
-
 
 class Training:
     """One run in progress: model, task, optimizer, callbacks, carried state and record. It knows nothing of what is learned.
@@ -154,7 +152,7 @@ class Training:
     def _run(self) -> None:
         for each in self.callbacks:
             each.on_begin(self)
-        self.interval, evaluate_at = Interval(self.done), _next_evaluation(self.done)
+        self.interval, evaluate_at = Interval(self.done), _next_evaluation(self.done, self.settings.evaluations)
         while not self.finished and not self.stopping:
             begun = time.perf_counter()
             loss, norm, count = self.step()
@@ -165,7 +163,7 @@ class Training:
             if self.task.metrics and self.done >= evaluate_at:
                 self.write_row()
                 self.evaluation()
-                evaluate_at = _next_evaluation(self.done)
+                evaluate_at = _next_evaluation(self.done, self.settings.evaluations)
             elif self.stopping or self.finished or self.interval.due(self.done, self.progress):
                 self.write_row()
             for each in self.callbacks:
@@ -256,9 +254,9 @@ class Training:
             put_weights(self.model, self.best)
 
 
-def _next_evaluation(done: float) -> float:
-    """The part of the run after which the next evaluation is due."""
-    return min(math.floor(done * EVALUATIONS + 1e-9) + 1, EVALUATIONS) / EVALUATIONS
+def _next_evaluation(done: float, evaluations: int) -> float:
+    """The part of the run after which the next of so many evaluations is due."""
+    return min(math.floor(done * evaluations + 1e-9) + 1, evaluations) / evaluations
 
 
 def _clipped(model: nn.Module, settings: TrainingSettings) -> float:

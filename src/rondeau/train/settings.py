@@ -92,6 +92,7 @@ class TrainingSettings(Group):
     clip_norm: float | None = setting(0.5, "Bound on the norm of the whole gradient.", above=0)
     clip_value: float | None = setting(None, "Bound on each element of the parameters' gradient.", above=0)
     clip_step: float | None = setting(None, "Bound on each element that flows back, at every step.", above=0)
+    evaluations: int = setting(6, "Evaluations on held-out data, evenly over the run.", least=1, most=100_000)
     patience: int | None = setting(None, "Stop after so many evaluations without progress.", least=1)
     seed: int = setting(1, "Of all randomness.", least=0, most=1 << 1024)
     device: str = setting("cpu", "cpu, cuda or mps.", choices=("cpu", "cuda", "mps"))
