@@ -8,48 +8,17 @@ matrices follow after the loop.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from rondeau.engine.compile.canonicalise import Step, regroup
 from rondeau.engine.compile.levels import Level
+from rondeau.engine.compile.regroup import regroup
 from rondeau.engine.compile.split_sums import split_sums
+from rondeau.engine.compile.step import ProductGradient, Reverse, Step, cotangent
 from rondeau.ir.expressions import Expr, constant, features, node, spread
 from rondeau.ir.functions import concat, maximum, minimum, total
 from rondeau.ir.nodes import postorder
 from rondeau.ir.ops import OPS
 from rondeau.ir.widths import Width
-
-
-@dataclass(frozen=True, eq=False)
-class ProductGradient:
-    """One product of the step: the gradient of ``matrix`` is the sum over steps and rows of ``cotangent`` times ``operand``,
-    or the transpose of that where the step multiplied with the matrix ``transposed``."""
-
-    matrix: Expr
-    cotangent: Expr
-    operand: Expr
-    transposed: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Reverse:
-    """The reverse step. ``states`` and ``hoisted`` are cotangents in the order of the cell's states and of `Step.hoisted`
-    (None: nothing flows); ``saved`` are the forward values that it reads."""
-
-    states: tuple[Expr, ...]
-    hoisted: tuple[Expr | None, ...]
-    matrices: tuple[ProductGradient, ...]
-    saved: tuple[Expr, ...]
-
-    @property
-    def roots(self) -> tuple[Expr, ...]:
-        """All that it computes."""
-        return (*self.states, *(e for e in self.hoisted if e is not None), *(m.cotangent for m in self.matrices))
-
-
-def cotangent(index: int, width: Width) -> Expr:
-    """The symbol for what flows back into root ``index`` of a step."""
-    return node("cotangent", (), (index,), width)
 
 
 def differentiate(step: Step, clip: float | None = None) -> Reverse:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rondeau.engine.compile.buffer import Buffer
-from rondeau.engine.compile.canonicalise import Step
 from rondeau.engine.compile.linear import Linear, Term, linear
 from rondeau.engine.compile.plan import Place
+from rondeau.engine.compile.step import Step
 from rondeau.ir.expressions import Expr
 
 

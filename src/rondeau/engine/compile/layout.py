@@ -23,12 +23,11 @@ from functools import cached_property
 from typing import Literal
 
 from rondeau.engine.compile.buffer import Buffer
-from rondeau.engine.compile.canonicalise import Step
-from rondeau.engine.compile.differentiate import Reverse, cotangent
 from rondeau.engine.compile.hoist import Column, Hoisted, hoist
 from rondeau.engine.compile.levels import Level
 from rondeau.engine.compile.plan import MatrixBlock, Place, Store, Work
 from rondeau.engine.compile.save import base_of, save
+from rondeau.engine.compile.step import Reverse, Step, cotangent
 from rondeau.ir.expressions import Expr, constant, spread
 from rondeau.ir.widths import Width
 

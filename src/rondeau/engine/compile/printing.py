@@ -7,9 +7,8 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
-from rondeau.engine.compile.canonicalise import Step
-from rondeau.engine.compile.differentiate import Reverse
 from rondeau.engine.compile.plan import Block, Plan
+from rondeau.engine.compile.step import Reverse, Step
 from rondeau.errors import InputError
 from rondeau.ir.expressions import Expr
 from rondeau.ir.nodes import postorder

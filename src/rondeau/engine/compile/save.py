@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rondeau.engine.compile.buffer import Buffer
-from rondeau.engine.compile.canonicalise import Step
-from rondeau.engine.compile.differentiate import Reverse
 from rondeau.engine.compile.hoist import Hoisted
 from rondeau.engine.compile.plan import Place, Store
+from rondeau.engine.compile.step import Reverse, Step
 from rondeau.ir.expressions import Expr
 from rondeau.ir.nodes import postorder, same
 

@@ -28,13 +28,12 @@ def emit(plan: Plan, vt: VectorType, tiling: Tiling) -> Code:
     packs = packs_of(plan, vt, tiling)
     buffers = buffers_of(plan, packs)
     prefetch = sum(pack.size(vt) for pack in packs) * vt.bytes > tiling.core_cache
+    packing = packer(packs, vt, buffers)
+    products = [line for pack in packs for rows in tiling.rows for line in product(pack, rows, vt, tiling.unroll, prefetch)]
     w = Writer(vt)
-    lines = _TimeLoop(w, plan, packs, buffers, tiling, prefetch).function()
-    lines += packer(packs, vt, buffers)
-    for pack in packs:
-        for rows in tiling.rows:
-            lines += product(pack, rows, vt, tiling.unroll, prefetch)
-    lines += [*entry_points(tiling.spins), *definitions(vt, w.used), *declarations(vt, w.intrinsics)]
+    loop = _TimeLoop(w, plan, packs, buffers, tiling, prefetch).function()
+    lines = [*loop, *packing, *products, *entry_points(tiling.spins)]
+    lines += [*definitions(vt, w.used), *declarations(vt, w.intrinsics)]
     packed = tuple((pack.buffer, pack.size(vt)) for pack in packs)
     return Code("\n".join(lines) + "\n", buffers, packed, plan.scratch)
 

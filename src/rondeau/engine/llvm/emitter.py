@@ -6,11 +6,27 @@ from dataclasses import dataclass
 
 from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.plan import Plan
-from rondeau.engine.compile.target import Target
+from rondeau.engine.compile.target import FLOAT32, FLOAT64, Target
 from rondeau.engine.compile.tiling import Tiling
 from rondeau.engine.llvm.build import MachineCode, assembly, build
 from rondeau.engine.llvm.emit import emit
-from rondeau.engine.llvm.writer import vector_type
+from rondeau.engine.llvm.writer import VectorType
+from rondeau.errors import InputError
+
+NAMES = {FLOAT32: "float", FLOAT64: "double"}
+
+
+def vector_type(target: Target) -> VectorType:
+    """The vectors of a target.
+
+    Raises:
+        InputError: it stores, computes and sums in several types.
+    """
+    types = target.types
+    if not types.storage == types.compute == types.accumulator:
+        found = f"stores {types.storage.name}, computes in {types.compute.name} and sums in {types.accumulator.name}"
+        raise InputError(f"this target {found}, but LLVM kernels take one type for all three; give Types.all(FLOAT32)")
+    return VectorType(NAMES[types.compute], target.lanes)
 
 
 @dataclass(frozen=True)

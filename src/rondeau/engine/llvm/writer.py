@@ -7,9 +7,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rondeau.engine.compile.target import FLOAT32, FLOAT64, Target
-from rondeau.errors import InputError
-
 
 @dataclass(frozen=True)
 class VectorType:
@@ -60,22 +57,6 @@ class VectorType:
     def integers(self, value: int) -> str:
         """A vector of one whole number, as wide as the reals."""
         return "<" + ", ".join([f"i{self.bits} {value}"] * self.lanes) + ">"
-
-
-NAMES = {FLOAT32: "float", FLOAT64: "double"}
-
-
-def vector_type(target: Target) -> VectorType:
-    """The vectors of a target.
-
-    Raises:
-        InputError: it stores, computes and sums in several types.
-    """
-    types = target.types
-    if not types.storage == types.compute == types.accumulator:
-        found = f"stores {types.storage.name}, computes in {types.compute.name} and sums in {types.accumulator.name}"
-        raise InputError(f"this target {found}, but LLVM kernels take one type for all three; give Types.all(FLOAT32)")
-    return VectorType(NAMES[types.compute], target.lanes)
 
 
 @dataclass

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.compile.buffer import Buffer
-from rondeau.engine.compile.differentiate import ProductGradient
 from rondeau.engine.compile.layout import Layout
+from rondeau.engine.compile.step import ProductGradient
 from rondeau.engine.eager.autograd import with_autograd
 from rondeau.engine.eager.evaluation import evaluated, sum_of
 from rondeau.engine.inputs.scan_inputs import ScanInputs
