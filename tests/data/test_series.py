@@ -188,6 +188,8 @@ def test_each_column_a_series() -> None:
     assert [each.id for each in data.items] == ["a", "b"] and data.targets == ("value",)
     np.testing.assert_equal(data.items[1].values[:, 0], [2, np.nan, np.nan, 6])
     assert "a series in each of 2 columns" in data.describe()
+    parts = (data.items[0].past, data.items[0].future, data.items[0].static)
+    assert [part.shape for part in parts] == [(4, 0), (4, 0), (0,)]
     assert "name no id, features, future or static" in refused("day,a,b\n2024-01-01,1,2\n", shape="wide", features=("a",))
 
 
@@ -240,6 +242,8 @@ def test_dates_of_steps_of_sequences() -> None:
     text = "id,time,a,label\nq,2024-01-01,1,x\nq,{},1,x\nr,2024-01-01,1,y\n"
     data = read_sequences(io.BytesIO(text.format("2024-01-03").encode()), goal="label")
     assert data.times is not None and np.diff(data.times[0]).tolist() == [2 * 86400]
+    day = read_sequences(io.BytesIO(text.replace("time", "day").format("2024-01-03").encode()), goal="label")
+    assert day.columns is not None and day.columns.time == "day"
     for wrong, said in (("", "is missing"), ("soon", "'soon' is no date"), ("5", "is before that|no date")):
         with pytest.raises(DataError, match=f"line 3, column 'time'.*({said})"):
             read_sequences(io.BytesIO(text.format(wrong).encode()), goal="label")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from typing import Any, Literal
 from rondeau.data.columns import USUAL, Columns, Shape, numbered, quoted, usual
 from rondeau.data.numeric import is_number
 from rondeau.errors import DataError
+
+_DATE = re.compile(r"\d{4}[-/]\d\d?([-/]\d\d?)?([T ].*)?")
 
 GoalName = Literal["", "label", "target"]
 
@@ -29,6 +32,10 @@ class Head:
         """Whether a value comes in several of a column's first cells."""
         cells = list(map(str, self.cells[name]))
         return len(set(cells)) < len(cells)
+
+    def dates(self, name: str) -> bool:
+        """Whether a column's first cells are dates that begin with the year."""
+        return all(isinstance(cell, str) and _DATE.fullmatch(cell.strip()) for cell in self.cells[name])
 
     def free(self, columns: Columns) -> list[str]:
         """The columns that play no part yet."""
@@ -86,6 +93,8 @@ def _with_usual(columns: Columns, head: Head, goal: GoalName) -> Columns:
         columns = replace(columns, id=usual("id", head.names, columns.named()))
     if not columns.time:
         columns = replace(columns, time=usual("time", head.names, columns.named()))
+    if not columns.time and columns.id and head.repeats(columns.id):
+        columns = replace(columns, time=_only(head.free(columns), head.dates))
     return columns
 
 
