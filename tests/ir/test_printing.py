@@ -350,11 +350,11 @@ def test_bibtex_by_hand() -> None:
 
 def test_a_table_by_hand() -> None:
     assert table(cells.peephole_lstm("f"), input=3, hidden=4).splitlines() == [
-        "parameter  gates    role    shape   numbers  starts",
-        "W          i f g o  weight  16 x 3       48  glorot 1",
-        "U          i f g o  weight  16 x 4       64  orthogonal 1",
-        "P          f        vector  4             4  zeros",
-        "b          i f g o  bias    16           16  zeros, f: filled 1",
-        "total                                   132",
+        "parameter  gates    role    shape   elements  starts",
+        "W          i f g o  weight  16 x 3        48  glorot 1",
+        "U          i f g o  weight  16 x 4        64  orthogonal 1",
+        "P          f        vector  4              4  zeros",
+        "b          i f g o  bias    16            16  zeros, f: filled 1",
+        "total                                    132",
     ]
     assert "4*hidden x input" in table(cells.lstm())

@@ -87,7 +87,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: Cell | str) -> Cell:
-    """The cell of that name; a cell itself is given back.
+    """The cell of that name; a cell itself is returned.
 
     Raises:
         InputError: there is none; the message offers the nearest names, or says how a cell is made.

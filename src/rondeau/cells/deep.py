@@ -39,25 +39,29 @@ def deep_transition_rnn(depth: int = 2, shortcut: bool = True, activation: str |
     whole("depth", depth, 2, "the number of layers in the transition")
     layers = " ".join(f"l{i}" for i in range(1, depth))
 
-    if not shortcut:
+    return _with_shortcut(f, depth, layers) if shortcut else _without_shortcut(f, depth, layers)
 
-        @cell(source=sources.DEEP.noting("DT-RNN: deep hidden-to-hidden"), name="deep_transition_rnn_plain")
-        def plain(
-            x=input(),
-            h=state(),
-            W=weight("hidden", "input"),
-            U=weight("hidden", "hidden"),
-            b=bias("hidden"),
-            V=weight(layers, "hidden", "hidden"),
-            a=bias(layers, "hidden"),
-        ):
-            s = f(W @ x + U @ h + b)
-            for i in range(1, depth):
-                s = f(V[f"l{i}"] @ s + a[f"l{i}"])
-            return s
 
-        return plain
+def _without_shortcut(f: Activation, depth: int, layers: str) -> Cell:
+    @cell(source=sources.DEEP.noting("DT-RNN: deep hidden-to-hidden"), name="deep_transition_rnn_plain")
+    def plain(
+        x=input(),
+        h=state(),
+        W=weight("hidden", "input"),
+        U=weight("hidden", "hidden"),
+        b=bias("hidden"),
+        V=weight(layers, "hidden", "hidden"),
+        a=bias(layers, "hidden"),
+    ):
+        s = f(W @ x + U @ h + b)
+        for i in range(1, depth):
+            s = f(V[f"l{i}"] @ s + a[f"l{i}"])
+        return s
 
+    return plain
+
+
+def _with_shortcut(f: Activation, depth: int, layers: str) -> Cell:
     @cell(source=sources.DEEP.noting("DT(S)-RNN: deep hidden-to-hidden with a shortcut"))
     def deep_transition_rnn(
         x=input(),

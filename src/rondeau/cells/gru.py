@@ -29,6 +29,10 @@ def gru(reset_after: bool = True, update_keeps: bool = True, biased: bool = True
         + ("" if biased else "_unbiased")
     )
 
+    return _before_biased(source, name, update_keeps) if biased else _unbiased(source, name, reset_after, update_keeps)
+
+
+def _before_biased(source: Source, name: str, update_keeps: bool) -> Cell:
     @cell(source=source, name=name)
     def biased_before(
         x=input(),
@@ -43,9 +47,10 @@ def gru(reset_after: bool = True, update_keeps: bool = True, biased: bool = True
         h = (1 - z) * n + z * h if update_keeps else (1 - z) * h + z * n
         return h
 
-    if biased:
-        return biased_before
+    return biased_before
 
+
+def _unbiased(source: Source, name: str, reset_after: bool, update_keeps: bool) -> Cell:
     @cell(source=source, name=name)
     def unbiased(x=input(), h=state(), W=weight("r z n", "hidden", "input"), U=weight("r z n", "hidden", "hidden")):
         r = sigmoid(W.r @ x + U.r @ h)

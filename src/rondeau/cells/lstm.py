@@ -71,12 +71,8 @@ def peephole_lstm(gates: str = "i f o", full: bool = False) -> Cell:
     Raises:
         InputError: ``gates`` names another gate, or none.
     """
-    chosen = tuple(gates.split()) if isinstance(gates, str) else ()
-    if not chosen or set(chosen) - set("ifo") or len(set(chosen)) < len(chosen):
-        raise InputError(f"gates is a choice of 'i f o' with spaces between, not {gates!r}")
-    spec = " ".join(gate for gate in "ifo" if gate in chosen)
-    peepholes = weight(spec, "hidden", "hidden") if full else vector(spec, "hidden")
-
+    chosen = _looking(gates)
+    peepholes = weight(" ".join(chosen), "hidden", "hidden") if full else vector(" ".join(chosen), "hidden")
     note = "full-matrix peepholes, as in textbooks; the paper's are diagonal" if full else "diagonal peepholes"
 
     @cell(source=sources.PEEPHOLE.noting(note), name="peephole_lstm_full" if full else "peephole_lstm")
@@ -105,6 +101,13 @@ def peephole_lstm(gates: str = "i f o", full: bool = False) -> Cell:
     return peephole_lstm
 
 
+def _looking(gates: str) -> tuple[str, ...]:
+    chosen = tuple(gates.split()) if isinstance(gates, str) else ()
+    if not chosen or set(chosen) - set("ifo") or len(set(chosen)) < len(chosen):
+        raise InputError(f"gates is a choice of 'i f o' with spaces between, not {gates!r}")
+    return tuple(gate for gate in "ifo" if gate in chosen)
+
+
 def projected_lstm() -> Cell:
     """The output is a projection of the LSTM's: ``h = P (o * tanh(c))``. Sizes: ``input``, ``hidden``, ``projection``."""
 
@@ -131,7 +134,7 @@ def projected_lstm() -> Cell:
 
 
 def layer_norm_lstm() -> Cell:
-    """Each gate's two products are normalised over the units, and so is the cell before it is put out."""
+    """Each gate's two products are normalised over the units, and so is the cell state before the output."""
 
     @cell(source=sources.LAYER_NORM.noting("equations 20 to 22; statistics per gate, not over all four together; one shift b"))
     def layer_norm_lstm(

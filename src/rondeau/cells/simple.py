@@ -35,7 +35,7 @@ def elman(activation: str | Activation = "tanh", output: bool = False) -> Cell:
     Args:
         activation: the name of any function of one value, as ``tanh``, ``relu``, ``gelu``, ``sin``, or a function of an
             expression.
-        output: whether the cell has an output layer of its own, ``y = V h + d``, and so a size ``output``; else it puts out
+        output: whether the cell has an output layer of its own, ``y = V h + d``, and so a size ``output``; else it outputs
             its state.
 
     Raises:

@@ -23,7 +23,7 @@ class Cell:
     """Equations with named gates, states and parameters, and a source. Everything else is derived from it.
 
     ``inputs`` begins with the sequence itself. ``next`` are the next states in the order of ``states``; ``output`` is what
-    a step emits. ``equations`` are in an order in which each uses only earlier ones. Two cells with equal content are equal.
+    a step outputs. ``equations`` are in an order in which each uses only earlier ones. Two cells with equal content are equal.
     """
 
     name: str

@@ -15,12 +15,12 @@ from rondeau.ir.widths import Width
 
 MOST_FEATURES = 1 << 24
 """The most features of one vector."""
-MOST_NUMBERS = 1 << 32
-"""The most numbers in one parameter."""
+MOST_ELEMENTS = 1 << 32
+"""The most elements of one parameter."""
 
 
 def fit(cell: Cell, sizes: Mapping[str, int]) -> None:
-    """Whether everything in the cell has a sound number of features at ``sizes``: what only the numbers decide.
+    """Whether everything in the cell has a sound number of features at ``sizes``: what only the sizes decide.
 
     Raises:
         InputError: a width is no whole number, too large, or a range takes features that its vector does not have.
@@ -40,7 +40,7 @@ def fit(cell: Cell, sizes: Mapping[str, int]) -> None:
 
 def _check_parameter(item: Parameter, sizes: Mapping[str, int]) -> None:
     shape = item.shape(sizes)
-    if prod(shape) > MOST_NUMBERS:
+    if prod(shape) > MOST_ELEMENTS:
         raise InputError(f"the parameter {item.name} would have the shape {shape}; choose smaller sizes")
     block = (shape[0] // len(item.gates), *shape[1:])
     for init, wanted in ((item.init, shape), *((other, block) for _, other in item.init.gates)):

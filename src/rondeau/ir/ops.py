@@ -85,10 +85,10 @@ def _function(name: str, derivative: Derivative, torch: str, latex: str = "", ch
 
 
 def _named(name: str, expand: Expansion, arity: int = 1, kind: Kind = "pointwise") -> Op:
-    slots = ", ".join(f"{{{i}}}" for i in range(arity))
+    places = ", ".join(f"{{{i}}}" for i in range(arity))
     spelled = name.replace("_", r"\_")
-    latex = rf"\operatorname{{{{{spelled}}}}}\left({slots}\right)"
-    return Op(name, arity, text=f"{name}({slots})", latex=latex, expand=expand, kind=kind)
+    latex = rf"\operatorname{{{{{spelled}}}}}\left({places}\right)"
+    return Op(name, arity, text=f"{name}({places})", latex=latex, expand=expand, kind=kind)
 
 
 _ROWS = (

@@ -54,7 +54,7 @@ class Step(Protocol):
 
     @property
     def output(self) -> Expr:
-        """What a step emits."""
+        """What a step outputs."""
         ...
 
     @property

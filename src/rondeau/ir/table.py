@@ -21,7 +21,7 @@ def bibtex(cell: Cell) -> str:
 
 
 def count(cell: Cell, **sizes: int) -> int:
-    """The number of learned numbers at the given sizes.
+    """How many elements the parameters have at the given sizes.
 
     Example:
         >>> from rondeau.cells import lstm
@@ -32,18 +32,18 @@ def count(cell: Cell, **sizes: int) -> int:
 
 
 def table(cell: Cell, **sizes: int) -> str:
-    """The parameters: name, gates, role, shape, how many numbers, how they start. Without sizes the shapes are in symbols.
+    """The parameters: name, gates, role, shape, how many elements, how they start. Without sizes the shapes are in symbols.
 
     Example:
         >>> from rondeau.cells import elman
         >>> print(table(elman(), input=3, hidden=5))
-        parameter  gates  role    shape  numbers  starts
-        W          -      weight  5 x 3       15  glorot 1
-        U          -      weight  5 x 5       25  orthogonal 1
-        b          -      bias    5            5  zeros
-        total                                 45
+        parameter  gates  role    shape  elements  starts
+        W          -      weight  5 x 3        15  glorot 1
+        U          -      weight  5 x 5        25  orthogonal 1
+        b          -      bias    5             5  zeros
+        total                                  45
     """
-    rows: list[tuple[str, ...]] = [("parameter", "gates", "role", "shape", "numbers", "starts")]
+    rows: list[tuple[str, ...]] = [("parameter", "gates", "role", "shape", "elements", "starts")]
     rows += [_row(p, sizes) for p in cell.parameters]
     rows.append(("total", "", "", "", f"{count(cell, **sizes):,}" if sizes else "", ""))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

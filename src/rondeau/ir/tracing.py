@@ -228,7 +228,7 @@ def _equations(bound: list[tuple[str, Expr]], states: list[State], following: li
 
 @contextmanager
 def _author_lines(code: CodeType) -> Iterator[list[int]]:
-    """Adds the author's own line to an error of a cell: that of the call that failed, else the one noted in what it hands out,
+    """Adds the author's own line to an error of a cell: that of the call that failed, else the one noted in what it yields,
     else the function's first."""
     noted: list[int] = []
     try:

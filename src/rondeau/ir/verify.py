@@ -36,7 +36,7 @@ def verify(cell: Cell) -> Cell:
         if expr.op == "matrix" or (expr.width != state.width and not expr.width.is_one):
             raise CellError(f"the state {state.name} is {state.width} wide, but its next value is {expr.width} wide")
     if cell.output.op == "matrix":
-        raise CellError(f"{cell.name} emits a vector, not the weight {cell.output!r}")
+        raise CellError(f"{cell.name} outputs a vector, not the weight {cell.output!r}")
     order = postorder([*(equation.expr for equation in cell.equations), *cell.roots])
     _check_leaves(cell, order)
     _check_lengths(cell, order)

@@ -16,7 +16,7 @@ from rondeau.nn.layer import Given, States, Traces
 
 @dataclass(frozen=True)
 class Direction:
-    """One run over the sequence: its layer, whether time runs backward, its sizes, and its parameters' names on the module."""
+    """One run over the sequence: its layer, whether it is reversed, its sizes, and its parameters' names on the module."""
 
     layer: int
     reverse: bool

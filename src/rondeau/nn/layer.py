@@ -109,7 +109,7 @@ class Layer(nn.Module, ABC, Generic[S]):
                 nothing before it, and the state returned is that after each sequence's own last step.
             context: the contexts by name, a lone one as a plain tensor: (batch, width), or (batch, time, width) for those
                 declared per step. Every layer inside reads those of its cell.
-            trace: names of values to hand out at every step. Inside a layer of layers a name begins with the path of its
+            trace: names of values to return at every step. Inside a layer of layers a name begins with the path of its
                 layer, as those of parameters do: ``"0.f"``.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Types of numbers under autocast, which lowers those of what comes in."""
+"""Types under autocast, which lowers those of what comes in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def autocasting(x: Tensor) -> bool:
-    """Whether autocast is at work where ``x`` is; on devices that hold no numbers it never is."""
+    """Whether autocast is at work where ``x`` is; on the device ``meta`` it never is."""
     return x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
 
 

@@ -40,7 +40,7 @@ class Recurrent(Layer[States]):
         num_layers: layers above one another; the second and later read the outputs of the one below.
         bidirectional: whether every layer runs both forward and backward, its outputs side by side.
         dropout: the rate of dropout on the outputs of every layer but the last, while training.
-        reverse: whether time runs backward.
+        reverse: whether each sequence is read from its last step to its first.
         initial: the state that a sequence starts with: ``zeros``, ``learned`` (a parameter), or ``normal`` (drawn anew).
         clip: bounds each element of the gradient that flows back through the states, at every step; may be set later.
         segment: as for `rondeau.scan`: less memory for long sequences, for a second forward run.
@@ -129,7 +129,7 @@ class Recurrent(Layer[States]):
 
     @property
     def reverse(self) -> bool | None:
-        """Whether time runs backward; None where it runs both ways."""
+        """Whether each sequence is read from its last step to its first; None where it is read both ways."""
         return None if self.bidirectional else self._directions[0].reverse
 
     @property
