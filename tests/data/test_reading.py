@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -131,8 +133,6 @@ def test_what_is_guessed_is_what_is_left(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_that_is_wrong_is_refused_in_a_sentence(tmp_path: Path, text: str | bytes, goal: str, said: str) -> None:
-    import re
-
     assert re.search(said, refused(tmp_path, text, goal=goal))
 
 
@@ -448,8 +448,6 @@ def test_json_lines_give_back_what_was_written(rows: list[tuple[str, str]]) -> N
 
 @given(st.lists(st.tuples(TEXTS, NUMBERS), min_size=1), st.sampled_from([",", "\t", ";"]))
 def test_csv_gives_back_what_was_written(rows: list[tuple[str, float]], delimiter: str) -> None:
-    import csv
-
     file = io.StringIO()
     csv.writer(file, delimiter=delimiter).writerows([("text", "target"), *rows])
     data = read_sequences(io.BytesIO(file.getvalue().encode()), goal="target", kind="tsv" if delimiter == "\t" else "csv")

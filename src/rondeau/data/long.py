@@ -93,8 +93,8 @@ class Rows:
         return whole, np.flatnonzero(np.diff(whole["sequence"], prepend=-1))
 
     def _check_times(self, whole: dict[str, np.ndarray]) -> None:
-        late = whole["time"][1:] > whole["time"][:-1]
-        wrong = ~late & (np.diff(whole["sequence"]) == 0)
+        later = whole["time"][1:] > whole["time"][:-1]
+        wrong = ~later & (np.diff(whole["sequence"]) == 0)
         if not wrong.any():
             return
         at = int(wrong.argmax())
