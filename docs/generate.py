@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Protocol, get_args, get_origin
 
 import typer
 
@@ -84,8 +84,8 @@ def _entry(name: str, value: object) -> str:
 
 
 def _signature(value: object) -> str:
-    """The arguments with their types and defaults, and the result; nothing for a constant or an error."""
-    if not callable(value) or (inspect.isclass(value) and issubclass(value, BaseException)):
+    """The arguments with their types and defaults, and the result; nothing for a constant, an error or a protocol."""
+    if not callable(value) or (inspect.isclass(value) and (issubclass(value, BaseException) or Protocol in value.__bases__)):
         return ""
     try:
         whole = inspect.signature(value)

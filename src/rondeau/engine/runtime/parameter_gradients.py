@@ -1,4 +1,4 @@
-"""From the cotangents that a backward kernel wrote to the gradients of all that went into the run."""
+"""The gradients of all that went into a run, from the cotangents that its backward kernel wrote."""
 
 from __future__ import annotations
 
