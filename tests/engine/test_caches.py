@@ -33,7 +33,7 @@ CONSTANT = {
     "rondeau.engine.compile.printing.debug_level",
     "rondeau.engine.llvm.host.host_target",
     "rondeau.engine.llvm.openmp._pool",
-    "rondeau.engine.llvm.openmp.giving_way",
+    "rondeau.engine.llvm.openmp.yield_address",
     "rondeau.engine.llvm.openmp.openmp",
 }
 """Caches without a bound, of which there are but a few values ever."""

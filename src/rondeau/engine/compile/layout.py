@@ -84,6 +84,15 @@ class Layout:
 
     def block(self, matrix: Expr) -> MatrixBlock:
         """Where a matrix, one gate of a parameter or some columns of it, lies in the parameter."""
+        if matrix not in self._blocks:
+            self._blocks[matrix] = self._block(matrix)
+        return self._blocks[matrix]
+
+    @cached_property
+    def _blocks(self) -> dict[Expr, MatrixBlock]:
+        return {}
+
+    def _block(self, matrix: Expr) -> MatrixBlock:
         name, gate, start, _ = matrix.attrs
         item, sizes = self.step.cell.parameter(name), self.step.numbers
         assert item.columns is not None

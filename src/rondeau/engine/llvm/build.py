@@ -1,7 +1,6 @@
 """`build`: LLVM text to machine code for this processor, kept in memory as long as something can run it, and on disk.
 
-On disk (`rondeau.engine.store`) the key is made of the text, the versions of LLVM and Rondeau, and the processor's name and
-features.
+On disk (`rondeau.engine.llvm.store`) the key is made of the text, the version of LLVM, and the processor's name and features.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from rondeau.engine.llvm import store
-from rondeau.engine.llvm.openmp import FUNCTIONS, giving_way, openmp
+from rondeau.engine.llvm.openmp import FUNCTIONS, openmp, yield_address
 
 OPTIMISE = 2
 
@@ -26,13 +25,13 @@ class MachineCode:
     def __init__(self, engine: Any, owner: Any) -> None:
         word = ctypes.c_int64
 
-        def way(name: str, *counts: Any) -> Any:
+        def entry(name: str, *counts: Any) -> Any:
             function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *counts)(engine.get_function_address(name))
             function.owners = (engine, owner)  # the code is there as long as something can call it
             return function
 
-        self.parallel, self.serial = way("parallel"), way("serial")
-        self.pack, self.part = way("pack", word, word), way("part", word, word, word)
+        self.parallel, self.serial = entry("parallel"), entry("serial")
+        self.pack, self.part = entry("pack", word, word), entry("part", word, word, word)
 
 
 _built: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()  # programs, runs and graphs hold what they may call
@@ -118,9 +117,9 @@ def _vector_wide(text: str) -> str:
 def _load(code: bytes) -> MachineCode:
     import llvmlite.binding as llvm
 
-    llvm.add_symbol("sched_yield", giving_way())
+    llvm.add_symbol("sched_yield", yield_address())
     for name in FUNCTIONS:
-        llvm.add_symbol(name, openmp().get(name, giving_way()))  # where there are none, nothing calls them
+        llvm.add_symbol(name, openmp().get(name, yield_address()))  # where there are none, nothing calls them
     empty = llvm.parse_assembly("")
     engine = llvm.create_mcjit_compiler(empty, _new_machine())
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))

@@ -44,7 +44,7 @@ def openmp() -> dict[str, int]:
 
 
 @cache
-def giving_way() -> int:
+def yield_address() -> int:
     """The address of the system's function with which a waiting thread gives up its processor."""
     if sys.platform == "win32":
         return _address(ctypes.windll.kernel32.SwitchToThread)
@@ -56,12 +56,12 @@ def _address(function: Any) -> int:
 
 
 def available() -> int:
-    """How many threads a kernel may run on."""
+    """How many threads a kernel may run on: one after a fork."""
     return 1 if _forked else torch.get_num_threads()
 
 
 def side_by_side(function: Callable[[int], None], count: int) -> None:
-    """``function(0)`` to ``function(count - 1)`` at a time, for want of OpenMP; PyTorch's own threads stay awake beside."""
+    """``function(0)`` to ``function(count - 1)`` in parallel, for want of OpenMP."""
     tasks = [_pool().submit(function, k) for k in range(1, count)]
     function(0)
     for task in tasks:

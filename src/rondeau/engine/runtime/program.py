@@ -89,7 +89,7 @@ class Program:
         return tuple(buffer for buffer in self.layout.buffers if buffer in read & filled)
 
     def bound(self, batch: int, time: int) -> int:
-        """Numbers that suffice for what a training run keeps."""
+        """Elements that suffice for what a training run keeps."""
         return bound((batch * time, self.layout.buffers[buffer][1]) for buffer in self.saved_buffers)
 
     def frames(self, kind: KernelName, rows: int, batch: int, parts: int) -> Frames:
@@ -238,7 +238,12 @@ class Forward:
 
 
 def _numbered(kind: Kind, values: Sequence[Tensor], gradient: bool = False) -> dict[Buffer, Tensor]:
-    return {Buffer(kind, i, gradient): value for i, value in enumerate(values)}
+    return dict(zip(_buffers(kind, len(values), gradient), values))
+
+
+@lru_cache(maxsize=256)
+def _buffers(kind: Kind, count: int, gradient: bool) -> tuple[Buffer, ...]:
+    return tuple(Buffer(kind, i, gradient) for i in range(count))
 
 
 def frames_of(program: Program, kind: KernelName, rows: int, batch: int, parts: int) -> Frames:
