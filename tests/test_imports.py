@@ -227,3 +227,24 @@ def test_a_cycle_is_found() -> None:
 def test_every_package_has_its_place() -> None:
     present = {path.name for path in SOURCE.iterdir() if path.is_dir() and (path / "__init__.py").exists()}
     assert present <= set(ORDER)
+
+
+HIDDEN = {"cli": ["main"], "engine": ["explain", "scan"], "ir": ["cell"]}
+"""Modules that a function of the same name hides in its package. None may be added."""
+
+
+def hidden_modules(package: Path) -> list[str]:
+    """The modules of a package whose names stand for something else in its ``__init__``."""
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    taken = {
+        name.rpartition(".")[2] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in imported(node)[1:]
+    }
+    return sorted(path.stem for path in package.glob("*.py") if path.stem in taken)
+
+
+PACKAGES = sorted(path.parent for path in SOURCE.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_no_name_hides_a_module(package: Path) -> None:
+    assert hidden_modules(package) == HIDDEN.get(package.name, [])

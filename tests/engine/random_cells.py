@@ -36,7 +36,7 @@ from rondeau.ir.initial import zeros
 from rondeau.ir.nodes import postorder
 from rondeau.ir.ops import OPS
 from rondeau.ir.rewrite import substitute
-from rondeau.ir.verify import verify
+from rondeau.ir.verification import verify
 from rondeau.ir.widths import ONE, Width
 
 SIZES = (1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 40, 66)

@@ -18,9 +18,9 @@ from rondeau.ir import Cell, Width, bibtex, latex, table, text
 from rondeau.ir.declarations import Parameter
 from rondeau.ir.expressions import apply, constant, node
 from rondeau.ir.initial import zeros
-from rondeau.ir.latex import symbol
 from rondeau.ir.rewrite import primitive
 from rondeau.ir.spelling import spell
+from rondeau.ir.typesetting import symbol
 
 SIZES = {"input": 5, "hidden": 12, "projection": 3, "output": 4, "context": 2}
 COMPOSED = [

@@ -9,10 +9,10 @@ import difflib
 import inspect
 import re
 
-from rondeau.cells.chain import chain
+from rondeau.cells.chains import chain
 from rondeau.cells.deep import deep_input_rnn, deep_output_rnn, deep_transition_rnn, highway_rnn
-from rondeau.cells.gru import forget_update, gru, gru_textbook, li_gru, min_gru, minimal_gated_unit, update_gate_rnn
-from rondeau.cells.lstm import (
+from rondeau.cells.gru_family import forget_update, gru, gru_textbook, li_gru, min_gru, minimal_gated_unit, update_gate_rnn
+from rondeau.cells.lstm_family import (
     janet,
     layer_norm_lstm,
     lstm,

@@ -11,7 +11,7 @@ from rondeau.engine.llvm.build import MachineCode
 from rondeau.engine.llvm.host import host_emitter
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
-from rondeau.ir.text import equations
+from rondeau.ir.printing import equations
 
 Kernels = Pipeline[MachineCode]
 

@@ -35,13 +35,13 @@ from rondeau.ir.functions import (
     where,
 )
 from rondeau.ir.initial import Initial, filled, glorot, hidden_uniform, identity, normal, orthogonal, uniform, zeros
-from rondeau.ir.latex import latex
 from rondeau.ir.serialise import from_json, to_json
 from rondeau.ir.source import Source
 from rondeau.ir.step import Equation
-from rondeau.ir.table import bibtex, count, table, text
+from rondeau.ir.tables import bibtex, count, table, text
 from rondeau.ir.tracing import cell
-from rondeau.ir.verify import verify
+from rondeau.ir.typesetting import latex
+from rondeau.ir.verification import verify
 from rondeau.ir.widths import Width
 
 __all__ = [

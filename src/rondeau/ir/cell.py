@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from rondeau.errors import CellError, InputError
 from rondeau.ir.declarations import Input, Parameter, State
 from rondeau.ir.expressions import Expr
-from rondeau.ir.latex import latex
 from rondeau.ir.nodes import same
+from rondeau.ir.printing import equations
 from rondeau.ir.source import Source
 from rondeau.ir.step import Equation
-from rondeau.ir.text import equations
+from rondeau.ir.typesetting import latex
 
 NO_SOURCE = Source()
 

@@ -19,7 +19,7 @@ from rondeau.ir.nodes import postorder
 from rondeau.ir.reading import MOST_TEXT, damaged, fields, index, items, name, number, one_of, parsed, row, string, width
 from rondeau.ir.source import Source
 from rondeau.ir.step import Equation
-from rondeau.ir.verify import MOST_DECLARED, MOST_GATES, MOST_NODES, verify
+from rondeau.ir.verification import MOST_DECLARED, MOST_GATES, MOST_NODES, verify
 from rondeau.ir.widths import ONE, Width
 
 FORMAT = 1

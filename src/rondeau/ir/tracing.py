@@ -20,7 +20,7 @@ from rondeau.ir.ops import LEAVES
 from rondeau.ir.rewrite import rewrite
 from rondeau.ir.source import Source
 from rondeau.ir.step import Equation
-from rondeau.ir.verify import verify
+from rondeau.ir.verification import verify
 from rondeau.ir.widths import ONE
 
 

@@ -20,7 +20,7 @@ from rondeau.engine.compile.printing import debug, gradient_text, plan_text
 from rondeau.engine.compile.schedule import schedule
 from rondeau.engine.compile.verify_plan import verify
 from rondeau.ir.cell import Cell
-from rondeau.ir.text import equations
+from rondeau.ir.printing import equations
 
 Built = TypeVar("Built")
 

@@ -7,7 +7,7 @@ from math import prod
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Parameter
 from rondeau.ir.initial import Initial
-from rondeau.ir.text import equations
+from rondeau.ir.printing import equations
 
 
 def text(cell: Cell) -> str:
