@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from rondeau import cell, cells, input, scan, state, step, tanh, weight
 from rondeau.cells import ALL
 from rondeau.engine.backends.reference import evaluate
-from rondeau.engine.compile import printing as shown
+from rondeau.engine.compile import printing
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.tiling import Tiling
 from rondeau.engine.runtime import arena, program
@@ -293,17 +293,17 @@ def test_debugging_prints_the_stages_as_they_happen(level: int, wanted: str, mon
     params, x = drawn()
     for given in (level, level - 1):
         monkeypatch.setenv("RONDEAU_DEBUG", str(given))
-        shown.debug_level.cache_clear()
+        printing.debug_level.cache_clear()
         program._program.cache_clear()
         scan(plain, params, x, backend="compiled")
         assert (wanted in capsys.readouterr().err) == (given == level)
     monkeypatch.setenv("RONDEAU_DEBUG", "yes")
-    shown.debug_level.cache_clear()
+    printing.debug_level.cache_clear()
     program._program.cache_clear()
     with pytest.raises(InputError, match="RONDEAU_DEBUG is 1"):
         scan(plain, params, x, backend="compiled")
     monkeypatch.undo()
-    shown.debug_level.cache_clear()
+    printing.debug_level.cache_clear()
 
 
 def operations(run) -> int:

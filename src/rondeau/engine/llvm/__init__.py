@@ -1,4 +1,7 @@
-"""From a plan to machine code for this processor. Begin with `rondeau.engine.llvm.emit`, then read down to the registers.
+"""From a plan to machine code for this processor.
+
+In the order of reading, from the time loop down to the registers and out again: emitter, emit, arguments, part, tiles, packing,
+matmul, pointwise, prefetch, vector_math, writer, entry_points, build, store, openmp, host.
 
 part: the sequences that one thread takes through all steps. team: threads that share the units of every step, and wait for each
 other at a barrier. packed: matrices in the order in which tiles read them. alive: the sequences not yet past their end.
