@@ -14,7 +14,7 @@ import inspect
 import random
 import sys
 import time as clock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,12 +30,11 @@ from rondeau.errors import RondeauError
 from rondeau.ir import Cell, Expr
 from rondeau.ir.arguments import Declaration, past, time
 from rondeau.ir.declarations import Input, Parameter, State
-from rondeau.ir.expressions import apply, features, spread
+from rondeau.ir.expressions import apply, features, node, spread
 from rondeau.ir.functions import concat, normalise, relu, softmax
 from rondeau.ir.initial import zeros
-from rondeau.ir.nodes import postorder
+from rondeau.ir.nodes import postorder, same
 from rondeau.ir.ops import OPS
-from rondeau.ir.rewrite import substitute
 from rondeau.ir.verification import verify
 from rondeau.ir.widths import ONE, Width
 
@@ -499,6 +498,16 @@ def _smaller(trial: Trial) -> Iterator[Trial]:
                 yield replace(trial, sizes={**trial.sizes, name: less})
 
 
+def substituted(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
+    """``expr`` with every occurrence of a key of ``mapping`` replaced by its value; the values are not searched again."""
+    new: dict[Expr, Expr] = {}
+    for part in postorder([expr]):
+        args = tuple(new[arg] for arg in part.args)
+        kept = part if same(args, part.args) else node(part.op, args, part.attrs, part.width)
+        new[part] = mapping.get(part, kept)
+    return new[expr]
+
+
 def _simpler(cell: Cell) -> Iterator[Cell]:
     """The cell with one expression replaced by one of its arguments or by an earlier leaf."""
     leaves = [e for e in postorder(cell.roots) if e.op in ("state", "input")]
@@ -507,7 +516,7 @@ def _simpler(cell: Cell) -> Iterator[Cell]:
             continue
         options = [v for v in (*leaves, *expr.args) if v.width == expr.width and v is not expr and v.op != "matrix"]
         for value in dict.fromkeys(options):
-            roots = [substitute(root, {expr: value}) for root in cell.roots]
+            roots = [substituted(root, {expr: value}) for root in cell.roots]
             used = {e.attrs[0] for e in postorder(roots) if e.op in ("input", "vector", "matrix")}
             yield replace(
                 cell, output=roots[0], next=tuple(roots[1:]), equations=(),

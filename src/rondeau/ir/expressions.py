@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 from weakref import WeakValueDictionary
 
 from rondeau.errors import CellError
+from rondeau.ir.arrays import Array
 from rondeau.ir.ops import OPS
 from rondeau.ir.refusals import Refusals, scalar
 from rondeau.ir.spelling import brief
@@ -236,7 +237,7 @@ def lifted(value: object, op: str) -> Expr:
         return constant(float(value))
     if isinstance(value, Refusals):
         raise CellError(f"{op} takes expressions and numbers, not {value!r}, which only multiplies a vector from the left")
-    if hasattr(value, "shape"):
+    if isinstance(value, Array):
         return constant(scalar(value))
     raise CellError(f"{op} takes expressions and numbers, not {value!r}")
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Protocol, Union
+from typing import Any, Union
 
 from rondeau.errors import CellError
+from rondeau.ir.arrays import Array
 
 KINDS = {
     "zeros": 0, "filled": 1, "orthogonal": 1, "glorot": 1, "uniform": 2, "normal": 1, "identity": 1, "hidden_uniform": 0,
@@ -17,13 +18,6 @@ KINDS = {
 """The kinds, each with how many numbers set it; ``values`` are as many as its shape holds."""
 MOST_VALUES = 50_000
 """The most numbers that a parameter may be given to start with."""
-
-
-class Array(Protocol):
-    """An array of NumPy, torch or another library."""
-
-    def tolist(self) -> Any:
-        """Its elements, as numbers or nested lists of them."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def initial(value: Start) -> Initial:
         return value
     if isinstance(value, Real):
         return filled(float(value))
-    listed = value.tolist() if hasattr(value, "tolist") else value
+    listed: Any = value.tolist() if isinstance(value, Array) else value
     shape: list[int] = []
     part = listed
     while isinstance(part, (list, tuple)) and part:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from rondeau.errors import CellError
+from rondeau.ir.arrays import Array
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add,
@@ -177,8 +178,8 @@ def scalar(value: Any) -> float:
     Raises:
         CellError: it is an array.
     """
-    if getattr(value, "shape", None) == ():
-        return float(value)
+    if isinstance(value, Array) and tuple(value.shape) == ():
+        return float(value.tolist())
     raise CellError(
         f"an array of numbers ({type(value).__name__}) is no part of an equation; declare it as a parameter that starts with "
         "it, a=rd.vector('hidden', init=array), or as an input that a run is given, a=rd.context('hidden')"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from rondeau.ir.expressions import Expr, node
 from rondeau.ir.nodes import postorder, same
@@ -23,16 +23,6 @@ def rewrite(roots: Iterable[Expr], rule: Rule, known: Iterable[Expr] = ()) -> di
         changed = rule(kept)
         new[expr] = kept if changed is None else changed
     return new
-
-
-def substitute(expr: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
-    """``expr`` with every occurrence of a key of ``mapping`` replaced by its value; the values are not searched again."""
-    new: dict[Expr, Expr] = {}
-    for part in postorder([expr]):
-        args = tuple(new[arg] for arg in part.args)
-        kept = part if same(args, part.args) else node(part.op, args, part.attrs, part.width)
-        new[part] = mapping.get(part, kept)
-    return new[expr]
 
 
 def primitive(roots: Iterable[Expr]) -> dict[Expr, Expr]:

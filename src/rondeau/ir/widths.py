@@ -126,4 +126,3 @@ def _parse(text: str) -> dict[str, Fraction]:
 
 
 ONE = Width.of(1)
-HIDDEN = Width.of("hidden")
