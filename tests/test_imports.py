@@ -109,7 +109,7 @@ def whenever(tree: ast.Module) -> Iterator[ast.AST]:
 
 
 def _for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 Walk = Callable[[ast.Module], Iterator[ast.AST]]

@@ -68,11 +68,13 @@ _LATE = {"nn": "rondeau.nn", "explain": "rondeau.engine", "scan": "rondeau.engin
 """What needs torch, which takes a second to import: it comes when it is first asked for."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module 'rondeau' has no attribute {name!r}")
-    module = import_module(_LATE[name])
-    return module if name == "nn" else getattr(module, name)
+if not TYPE_CHECKING:  # or a type checker would take any name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATE:
+            raise AttributeError(f"module 'rondeau' has no attribute {name!r}")
+        module = import_module(_LATE[name])
+        return module if name == "nn" else getattr(module, name)
 
 
 __all__ = [

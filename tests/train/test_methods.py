@@ -148,3 +148,10 @@ def test_a_run_on_another_device_goes_on_exactly_and_loads_on_the_processor(tmp_
     resume(tmp_path / "part", TEXT).fit()
     assert weights(tmp_path / "part") == weights(tmp_path / "whole")
     assert next(load(tmp_path / "part").model.parameters()).device.type == "cpu"
+
+
+def test_an_optimizer_is_made_of_sound_settings_only() -> None:
+    with pytest.raises(InputError, match="optimizer is adamw, adam, sgd, rmsprop or adagrad, not 'lion'"):
+        optimizer(torch.nn.Linear(3, 2), TrainingSettings(optimizer="lion"))
+    with pytest.raises(InputError, match="learning_rate is above 0, not -1"):
+        optimizer(torch.nn.Linear(3, 2), TrainingSettings(learning_rate=-1.0))

@@ -126,6 +126,22 @@ def test_a_callback_can_stop_a_run_and_nothing_of_the_record_is_lost() -> None:
     assert run.progress.step == 55 and not run.finished and sum(row["steps"] for row in rows) == 55
 
 
+@pytest.mark.parametrize("options", [{}, {"patience": 3}])
+def test_a_stopped_run_goes_on_when_it_is_run_again(options: dict[str, float]) -> None:
+    class Pausing(Callback):
+        def on_step(self, training: Training) -> None:
+            training.stopping = training.progress.step == 17
+
+    whole = training(**options)
+    whole.run()
+    part = training(**options)
+    part.run(Pausing())
+    assert part.progress.step == 17
+    part.run()
+    assert part.progress.step == whole.progress.step > 17
+    assert all(torch.equal(value, part.model.state_dict()[name]) for name, value in whole.model.state_dict().items())
+
+
 def test_a_callback_can_end_a_run_for_good() -> None:
     class Short(Callback):
         def ends(self, training: Training) -> bool:

@@ -49,10 +49,12 @@ _LATE = {
 """What needs torch, which takes a second to import: it comes when it is first asked for; `Settings` come without."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module 'rondeau.train' has no attribute {name!r}")
-    return getattr(import_module(f"rondeau.train.{_LATE[name]}"), name)
+if not TYPE_CHECKING:  # or a type checker would take any name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATE:
+            raise AttributeError(f"module 'rondeau.train' has no attribute {name!r}")
+        return getattr(import_module(f"rondeau.train.{_LATE[name]}"), name)
 
 
 __all__ = [

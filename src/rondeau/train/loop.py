@@ -134,7 +134,7 @@ class Training:
     # running
 
     def run(self, *callbacks: Callback) -> None:
-        """Trains to the end, or until ``stopping`` is set.
+        """Trains to the end, or until ``stopping`` is set; called again, it goes on.
 
         Args:
             callbacks: more of them, for this call.
@@ -147,7 +147,7 @@ class Training:
         try:
             self._run()
         finally:
-            self.callbacks = own
+            self.callbacks, self.stopping = own, False
 
     def _run(self) -> None:
         for each in self.callbacks:

@@ -43,13 +43,14 @@ def optimizer(model: nn.Module, settings: TrainingSettings) -> optim.Optimizer:
     """The optimizer that settings name, over all parameters that learn; weight decay is for matrices alone.
 
     Raises:
-        InputError: it has no setting of a name that is given.
+        InputError: a setting is out of range, or the optimizer has none of a name that is given.
 
     Example:
         >>> made = optimizer(nn.Linear(2, 3), TrainingSettings(optimizer="sgd", optimizer_options={"momentum": 0.5}))
         >>> type(made).__name__, made.param_groups[0]["momentum"]
         ('SGD', 0.5)
     """
+    settings = settings.checked()
     own = options(settings.optimizer, OPTIMIZERS, settings.optimizer_options)
     return MAKERS[settings.optimizer](_groups(model, settings.weight_decay), lr=settings.learning_rate, **own)
 

@@ -80,6 +80,8 @@ class Task(Protocol[Model, Batch]):
         ...     metrics = (Metric("error"),)
         ...     def __init__(self, sequences):
         ...         self.batches, self.sequences = RaggedBatches(sequences, 8), sequences
+        ...     def initial_state(self, model):
+        ...         raise AssertionError("no state is carried")
         ...     def loss(self, model, batch, state):
         ...         _, (last,) = model(batch.inputs, lengths=batch.lengths)
         ...         errors = (last.sum(1) - batch.inputs.sum((1, 2))) ** 2
