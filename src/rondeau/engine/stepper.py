@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,9 +66,9 @@ class Stepper:
             for i, name in enumerate(call.code.buffers)
             if name in levels and levels[name][0] == "step" and name.kind != "y"
         ]
-        self._words, self._address = call.words, ctypes.addressof(call.words)
-        call.kernel.pack(self._address, 0, 1)
-        self._go = call.kernel.part
+        self._words, address = call.words, ctypes.addressof(call.words)
+        call.kernel.pack(address, 0, 1)
+        self._go = partial(call.kernel.brief, address, 0, 0, 1)
         self._output = self._run.results[0][0].numpy()
 
     def step(self, entry: int) -> NDArray[np.floating[Any]]:
@@ -80,7 +81,7 @@ class Stepper:
             raise InputError(f"the table has the entries 0 to {self._entries - 1}, not {entry!r}")
         for at, first, row in self._per_entry:
             self._words[at] = first + entry * row
-        self._go(self._address, 0, 0, 1)
+        self._go()
         return self._output
 
     @property

@@ -8,6 +8,7 @@ from rondeau.nn.dropout import SequenceDropout
 from rondeau.nn.initialise import draw
 from rondeau.nn.layer import Given, Layer
 from rondeau.nn.recurrent import Recurrent
+from rondeau.nn.stepper import Stepper
 
 __all__ = [
     "CONVENTIONS",
@@ -26,6 +27,7 @@ __all__ = [
     "SequenceDropout",
     "Skip",
     "Stack",
+    "Stepper",
     "draw",
     "from_convention",
     "to_convention",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from rondeau.errors import InputError
 from rondeau.nn.dropout import SequenceDropout
 from rondeau.nn.layer import Given, Layer, S, Traces
+from rondeau.nn.plain import plain_step
+from rondeau.nn.stepper import Calls
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -135,6 +139,16 @@ class Stack(Composed[tuple[Any, ...]], nn.Sequential):
                 x = _plain(module, x)
         return x, tuple(after), traces
 
+    def _steps(self, x: Tensor, calls: Calls) -> tuple[Tensor, tuple[Any, ...]]:
+        states = []
+        for module in self._modules.values():
+            if isinstance(module, Layer):
+                x, state = calls.layer(module, x)
+                states.append(state)
+            elif module is not None:
+                x = plain_step(module, x, calls)
+        return x, tuple(states)
+
 
 def _plain(module: nn.Module, x: Tensor) -> Tensor:
     y = module(x)
@@ -240,6 +254,12 @@ class Skip(Composed[S]):
         y, after, traced = self._run("layer", x, state, given)
         return torch.cat([x, y], -1), after, traced
 
+    def _steps(self, x: Tensor, calls: Calls) -> tuple[Tensor, S]:
+        y, state = calls.layer(self.layer, x)
+        both = torch.cat([x, y], -1)
+        calls.then(partial(np.concatenate, (x.numpy(), y.numpy()), 1, both.numpy()))
+        return both, state
+
 
 class Residual(Skip[S]):
     """A layer whose output is added to its input."""
@@ -251,9 +271,20 @@ class Residual(Skip[S]):
 
     def _forward(self, x: Tensor, state: Any, given: Given) -> tuple[Tensor, S, Traces]:
         y, after, traced = self._run("layer", x, state, given)
-        if y.shape != x.shape:
-            raise InputError(f"a residual layer keeps the number of features, but it got {x.shape[-1]} and gave {y.shape[-1]}")
-        return x + y, after, traced
+        return _same_width(x, y) + y, after, traced
+
+    def _steps(self, x: Tensor, calls: Calls) -> tuple[Tensor, S]:
+        y, state = calls.layer(self.layer, x)
+        total = _same_width(x, y) + y
+        calls.then(partial(np.add, x.numpy(), y.numpy(), total.numpy()))
+        return total, state
+
+
+def _same_width(x: Tensor, y: Tensor) -> Tensor:
+    """``x`` itself, where ``y`` can be added to it."""
+    if y.shape != x.shape:
+        raise InputError(f"a residual layer keeps the number of features, but it got {x.shape[-1]} and gave {y.shape[-1]}")
+    return x
 
 
 def _check_layers(owner: nn.Module, *layers: object) -> None:

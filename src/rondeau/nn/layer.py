@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from rondeau.errors import InputError
 from rondeau.nn.packed import packed_like, padded
+from rondeau.nn.stepper import Calls, Stepper
 
 S = TypeVar("S")
 X = TypeVar("X", Tensor, PackedSequence)
@@ -67,6 +68,25 @@ class Layer(nn.Module, ABC, Generic[S]):
     def _checked(self, given: Given) -> Given:
         """What a run is given, once it is found to fit this layer."""
         return given
+
+    def stepper(self, batch: int = 1, context: Context = None) -> Stepper[S]:
+        """This layer one step at a time, on memory of its own: `rondeau.nn.Stepper`, which says more.
+
+        Args:
+            batch: sequences side by side.
+            context: as for a run, each (batch, width), if it reads contexts.
+
+        Raises:
+            InputError: it runs in both directions or in reverse, or holds what cannot be stepped.
+        """
+        return Stepper(self, batch, context)
+
+    def _steps(self, x: Tensor, calls: Calls) -> tuple[Tensor, S]:
+        """Adds the calls of a step that reads ``x`` (batch, input): the output and the state, in the memory where they stay.
+
+        A layer that can be stepped has one beside ``_forward``.
+        """
+        raise AssertionError("Calls.layer has refused it")
 
     @overload
     def forward(  # type: ignore[overload-overlap]

@@ -20,6 +20,7 @@ from rondeau.nn.initialise import draw
 from rondeau.nn.layer import Context, Given, Layer, States, Traces
 from rondeau.nn.masks import drawn
 from rondeau.nn.precision import autocasting, in_type
+from rondeau.nn.stepper import Calls
 
 
 class Recurrent(Layer[States]):
@@ -156,16 +157,7 @@ class Recurrent(Layer[States]):
 
     def initial_state(self, batch: int) -> States:
         """The states that ``batch`` sequences start with, each (batch, width), or (layers * directions, batch, width)."""
-        return self._start(next(self.parameters(), torch.empty(0)), batch)
-
-    def _start(self, like: Tensor, batch: int) -> States:
-        runs = (len(self._directions),) if len(self._directions) > 1 else ()
-        if self.initial == "learned":
-            return tuple(value.unsqueeze(-2).expand(*runs, batch, -1) for value in self.start)
-        zeros = tuple(like.new_zeros(*runs, batch, width) for width in self._widths)
-        if self.initial == "zeros":
-            return zeros
-        return tuple(z.normal_() if s.role == "state" else z for s, z in zip(self.cell.states, zeros))
+        return _start(self, next(self.parameters(), torch.empty(0)), batch)
 
     def _forward(self, x: Tensor, state: States | Tensor | None, given: Given) -> tuple[Tensor, States, Traces]:
         if isinstance(x, Tensor) and x.dim() == 3:  # else scan says what is wrong
@@ -173,7 +165,7 @@ class Recurrent(Layer[States]):
                 own = next((parameter.dtype for parameter in self.parameters()), x.dtype)
                 x, state = in_type(x, own), in_type(state, own)
                 given = given._replace(context=in_type(given.context, own))
-            state = self._start(x, x.shape[0]) if state is None else state
+            state = _start(self, x, x.shape[0]) if state is None else state
         dropout = self.dropout if self.training else 0.0
         return run_all(self.cell, self._directions, partial(_scanned, self), x, state, given, dropout)
 
@@ -186,11 +178,21 @@ class Recurrent(Layer[States]):
         if self.bidirectional:
             raise InputError("a layer that runs in both directions has no single step; call it on whole sequences")
         if state is None and isinstance(x, Tensor) and x.dim() == 2:  # else step says what is wrong
-            state = self._start(x, x.shape[0])
+            state = _start(self, x, x.shape[0])
         dropout = self.dropout if self.training else 0.0
         given = Given(context=context)
         y, after, _ = run_all(self.cell, self._directions, partial(_stepped, self), x, state, given, dropout)
         return y, after
+
+    def _steps(self, x: Tensor, calls: Calls) -> tuple[Tensor, States]:
+        if self.bidirectional or self.reverse:
+            way = "in both directions" if self.bidirectional else "in reverse"
+            raise InputError(f"a layer that runs {way} cannot be stepped; call it on whole sequences")
+        state = tuple(value.clone(memory_format=torch.contiguous_format) for value in _start(self, x, len(x)))
+        runs = zip(*(value.unbind(0) for value in state)) if self.num_layers > 1 else [state]
+        for direction, own in zip(self._directions, runs):
+            x = calls.cell(self.cell, partial(direction.params, self), x, own)
+        return x, state
 
     @classmethod
     def from_torch(cls, module: nn.RNNBase, **options: Any) -> Recurrent:
@@ -242,6 +244,17 @@ class Recurrent(Layer[States]):
             "segment": (self.segment, None), "backend": (self.backend, "auto"),
         }  # fmt: skip
         return ", ".join(parts + [f"{name}={value!r}" for name, (value, usual) in settings.items() if value != usual])
+
+
+def _start(layer: Recurrent, like: Tensor, batch: int) -> States:
+    """The states that ``batch`` sequences of a layer start with."""
+    runs = (len(layer._directions),) if len(layer._directions) > 1 else ()
+    if layer.initial == "learned":
+        return tuple(value.unsqueeze(-2).expand(*runs, batch, -1) for value in layer.start)
+    zeros = tuple(like.new_zeros(*runs, batch, width) for width in layer._widths)
+    if layer.initial == "zeros":
+        return zeros
+    return tuple(z.normal_() if s.role == "state" else z for s, z in zip(layer.cell.states, zeros))
 
 
 def _scanned(

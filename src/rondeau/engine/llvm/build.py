@@ -20,18 +20,23 @@ OPTIMISE = 2
 
 
 class MachineCode:
-    """A kernel that can be called: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist."""
+    """A kernel that can be called: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist.
+
+    ``brief`` is ``part`` for a single step: it keeps Python's lock, since to give it back and ask for it again may mean to wait
+    for another thread.
+    """
 
     def __init__(self, engine: Any, owner: Any) -> None:
         word = ctypes.c_int64
 
-        def entry(name: str, *counts: Any) -> Any:
-            function: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *counts)(engine.get_function_address(name))
+        def entry(name: str, *counts: Any, kind: Any = ctypes.CFUNCTYPE) -> Any:
+            function: Any = kind(None, ctypes.c_void_p, *counts)(engine.get_function_address(name))
             function.owners = (engine, owner)  # the code is there as long as something can call it
             return function
 
         self.parallel, self.serial = entry("parallel"), entry("serial")
         self.pack, self.part = entry("pack", word, word), entry("part", word, word, word)
+        self.brief = entry("part", word, word, word, kind=ctypes.PYFUNCTYPE)
 
 
 _built: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()  # programs, runs and graphs hold what they may call
