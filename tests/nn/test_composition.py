@@ -241,3 +241,13 @@ def test_sizes_of_stacks_that_begin_and_end_with_plain_modules() -> None:
     layer = nn.Stack(plain, nn.Recurrent("gru", 3, 4), torch.nn.ReLU(), nn.SequenceDropout(0.1))
     assert (layer.input_size, layer.output_size) == (5, 4)
     assert (nn.Stack(nn.Recurrent("gru", 3, 4), plain).output_size, nn.Stack(plain).input_size) == (3, 5)
+
+
+def test_a_layer_compiled_in_place_composes_and_a_wrapped_one_is_told_how() -> None:
+    layer, x = nn.Recurrent("gru", 3, 3), torch.randn(2, 4, 3)
+    for make in (nn.Skip, nn.Residual, lambda each: nn.Stack(each)(x)):
+        with pytest.raises(InputError, match=r"write layer.compile\(\), which keeps it a layer"):
+            make(torch.compile(layer, backend="eager"))
+    expected = nn.Stack(nn.Residual(layer))(x)[0]
+    layer.compile(backend="eager")
+    assert torch.equal(nn.Stack(nn.Residual(layer))(x)[0], expected)

@@ -127,3 +127,8 @@ def test_a_run_of_another_kind_is_refused(tmp_path) -> None:
         seal(folder)
         with pytest.raises(RunError, match=message):
             load(folder)
+
+
+@pytest.mark.parametrize("name", ["a\x7fb", 'a"b\\c', "a\nb\x00", "é 日 \u2028"])
+def test_any_name_of_a_corpus_is_written_and_read_back(name: str) -> None:
+    assert Settings.of(Settings.toml(Settings(corpus=name).to_toml())).corpus == name

@@ -10,7 +10,7 @@ import torch
 from classification import training
 from tiny_runs import TEXT, tiny, weights
 
-from rondeau import RunError
+from rondeau import InputError, RunError
 from rondeau.train import BaseRun, Callback, Checkpoints, Metric, RunFolder, Training, kinds, load, start, state
 from rondeau.train.weights import put_weights
 
@@ -214,3 +214,11 @@ def test_a_folder_of_another_kind_goes_on_for_more(tmp_path: Path) -> None:
     on.fit()
     assert on.settings.epochs == on.facts.settings["epochs"] and made.progress.step < again.progress.step
     assert again.progress.step == again.task.batches.steps(on.settings.epochs)
+
+
+def test_a_folder_is_not_begun_with_an_optimizer_that_the_settings_do_not_name(tmp_path: Path) -> None:
+    made = training()
+    made.optimizer = torch.optim.SGD(made.model.parameters(), lr=0.1)
+    with pytest.raises(InputError, match="the settings name adamw, but the optimizer is of the class SGD"):
+        BaseRun(model=made.model, settings=made.settings, training=made).create(tmp_path / "run", TEXTS)
+    assert not (tmp_path / "run").exists()

@@ -155,6 +155,10 @@ def _plain(module: nn.Module, x: Tensor) -> Tensor:
     if isinstance(y, Tensor):
         return y
     name = type(module).__name__
+    if _compiled(module):
+        raise InputError(
+            "a stack takes layers, not what torch.compile wraps one in; write layer.compile(), which keeps it a layer"
+        )
     own = f"Recurrent.from_torch({name.lower()})" if isinstance(module, nn.RNNBase) else "Recurrent, or a Layer of your own"
     raise InputError(f"{name} in a stack returns a {type(y).__name__}, not a tensor; for a recurrent layer use {own}")
 
@@ -291,4 +295,13 @@ def _check_layers(owner: nn.Module, *layers: object) -> None:
     for layer in layers:
         if not isinstance(layer, Layer):
             name = type(owner).__name__
+            if _compiled(layer):
+                raise InputError(
+                    f"{name} takes layers, not what torch.compile wraps one in; write layer.compile(), which keeps it a layer"
+                )
             raise InputError(f"{name} takes layers, such as Recurrent or Stack, not {type(layer).__name__}")
+
+
+def _compiled(module: object) -> bool:
+    """Whether it is what ``torch.compile(layer)`` returns."""
+    return isinstance(module, nn.Module) and isinstance(module._modules.get("_orig_mod"), Layer)

@@ -126,7 +126,8 @@ class Layer(nn.Module, ABC, Generic[S]):
                 comes back as one, its states in the batch's own order.
             state: the state before the first step; the initial one if not given.
             lengths: the number of steps of each sequence, (batch,); all steps if not given. What lies past a length changes
-                nothing before it, and the state returned is that after each sequence's own last step.
+                nothing before it, and the state returned is that after each sequence's own last step. There the output of a
+                `Recurrent` is zeros; `Skip` and `Residual` pass on what x has there, and plain modules make of it what they do.
             context: the contexts by name, a lone one as a plain tensor: (batch, width), or (batch, time, width) for those
                 declared per step. Every layer inside reads those of its cell.
             trace: names of values to return at every step. Inside a layer of layers a name begins with the path of its

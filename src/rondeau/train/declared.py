@@ -185,7 +185,7 @@ def _kind(kind: Any) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(name)} = {_toml(item)}" for name, item in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # a character that TOML does not take as it is
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
+from rondeau.errors import InputError
 from rondeau.train.methods import OPTIMIZERS, options
 from rondeau.train.settings import TrainingSettings
 
@@ -53,6 +54,20 @@ def optimizer(model: nn.Module, settings: TrainingSettings) -> optim.Optimizer:
     settings = settings.checked()
     own = options(settings.optimizer, OPTIMIZERS, settings.optimizer_options)
     return MAKERS[settings.optimizer](_groups(model, settings.weight_decay), lr=settings.learning_rate, **own)
+
+
+def check(made: optim.Optimizer, settings: TrainingSettings) -> None:
+    """Refuses an optimizer that is another one than the settings name, as a checkpoint of it could not be read again.
+
+    Raises:
+        InputError: it is.
+    """
+    wanted = type(optimizer(nn.Linear(1, 1), settings))
+    if type(made) is not wanted:
+        raise InputError(
+            f"the settings name {settings.optimizer}, but the optimizer is of the class {type(made).__name__}, which a run "
+            "folder cannot go on with; make it with rondeau.train.optimizer(model, settings)"
+        )
 
 
 def _groups(model: nn.Module, decay: float) -> Groups:

@@ -15,7 +15,7 @@ from rondeau.data import Tokenizer
 from rondeau.errors import RunError, RunWarning
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel
-from rondeau.train import state
+from rondeau.train import optimizers, state
 from rondeau.train.callbacks import Callback, Checkpoints, OnRow
 from rondeau.train.checkpoint import Checkpoint
 from rondeau.train.folder import RunFolder
@@ -81,8 +81,10 @@ class BaseRun:
 
         Raises:
             RunError: something is there already and ``overwrite`` is off, it is in use, or it cannot be written.
+            InputError: the optimizer is not the one that the settings name.
         """
         assert self.training is not None
+        optimizers.check(self.training.optimizer, self.training.settings)
         weights, rest = state.saved(self.training)
         self.folder = RunFolder.create(folder, texts, {"model": weights, "state": rest}, self.facts, overwrite)
         self.training.record = Record(self.folder.path / RECORD)

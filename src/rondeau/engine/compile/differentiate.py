@@ -1,4 +1,4 @@
-"""`differentiate`: the step that goes backward through time, from the op table's derivatives.
+"""`differentiate`: one step of backpropagation through time, from the op table's derivatives.
 
 It reads the cotangents of the output, of the next states and of the traced values, and whatever the forward step saved. It
 yields the cotangents of the previous states, of every hoisted value, and of each product, from which the gradients of the
