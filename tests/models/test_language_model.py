@@ -186,3 +186,9 @@ def test_a_language_model_is_a_layer() -> None:
         model(tokens, trace=("0.f",))
     lone = LanguageModel(20, nn.Skip(nn.Recurrent("gru", 8, 6)), embedding=8)
     assert lone(tokens)[0].shape == (2, 5, 20) and lone.head.in_features == 14
+
+
+@pytest.mark.parametrize("options", [{"reverse": True}, {"bidirectional": True}])
+def test_a_layer_that_would_see_what_comes_next_is_refused(options: dict[str, bool]) -> None:
+    with pytest.raises(InputError, match="reads a text from its end, where the answer stands; give it forward layers"):
+        LanguageModel(20, nn.Residual(nn.Recurrent("gru", 8, 8 // (1 + ("bidirectional" in options)), **options)), embedding=8)

@@ -43,7 +43,7 @@ class LanguageModel(Composed[tuple[Any, ...]]):
         sizes: the cell's sizes beside ``input`` and ``hidden``, such as ``{"projection": 64}``; as ``hidden`` if not given.
 
     Raises:
-        InputError: sizes that do not fit.
+        InputError: sizes that do not fit, or a layer that runs in reverse or both ways.
 
     Example:
         >>> import torch
@@ -83,6 +83,8 @@ class LanguageModel(Composed[tuple[Any, ...]]):
             self.body = cell if isinstance(cell, Stack) else Stack(cell)
         else:
             self.body = _stack(cell, width, hidden, layers, dropout, clip, backend, sizes or {})
+        if any(isinstance(layer, Recurrent) and layer.reverse is not False for layer in self.body.modules()):
+            raise InputError("a layer of the model reads a text from its end, where the answer stands; give it forward layers")
         outputs = self.body.output_size
         _tied(tied, features, outputs)
         self.head = nn.Linear(outputs, vocabulary) if head is None else _fitting(head, outputs, vocabulary)
