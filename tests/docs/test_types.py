@@ -15,9 +15,12 @@ def test_the_first_example_of_the_readme_type_checks(tmp_path: Path) -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     example = re.findall(r"```python\n(.*?)```", page, re.S)[0]
     more = """
+from rondeau.ir import Expr
+
+
 @rd.cell
 def plain(x=rd.input(1), h=rd.state(), V=rd.weight("hidden", "hidden"), t=rd.context(1, per="step")):
-    part: rd.Expr = h["hidden/2":]
+    part: Expr = h["hidden/2":]
     h = rd.where((x == 0) & (h != 1) | ~(h < 2), V.T @ h, -abs(h)) + t + rd.mean(part) + rd.past(h, 2) % rd.time()
     return h
 
