@@ -1,4 +1,4 @@
-"""PyTorch's own table of modules held against the drop-ins: ``python benchmarks/module_info.py``.
+"""PyTorch's own table of modules run on the drop-ins: ``python benchmarks/module_info.py``.
 
 ``torch.testing._internal.common_modules.module_db`` lists, for each of PyTorch's modules, constructors, inputs, references and
 errors. Every check below runs on each entry of an LSTM, GRU, RNN and their cells, in both types, while training and not, with

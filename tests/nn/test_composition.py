@@ -251,3 +251,24 @@ def test_a_layer_compiled_in_place_composes_and_a_wrapped_one_is_told_how() -> N
     expected = nn.Stack(nn.Residual(layer))(x)[0]
     layer.compile(backend="eager")
     assert torch.equal(nn.Stack(nn.Residual(layer))(x)[0], expected)
+
+
+def test_a_layer_that_forgets_a_trace_is_told() -> None:
+    class Own(nn.Layer[Any]):
+        input_size, output_size = WIDTH, WIDTH
+
+        def initial_state(self, batch: int, *args: Any, **options: Any) -> Any:
+            return ()
+
+        def _forward(self, x: Any, state: Any, given: Any) -> Any:
+            return x, (), {}
+
+    x = torch.zeros(1, 2, WIDTH)
+    assert Own()(x)[0] is x
+    with pytest.raises(InputError, match=r"Own returned nothing for the trace 'q'; its _forward must return"):
+        Own()(x, trace=("q",))
+
+
+def test_the_name_of_a_backend_is_checked_at_once() -> None:
+    with pytest.raises(InputError, match="there is no backend 'foo'; choose auto"):
+        nn.Recurrent("gru", 3, 4, backend="foo")  # type: ignore[arg-type]

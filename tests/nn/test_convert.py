@@ -1,4 +1,4 @@
-"""Weights between conventions, held against each convention's published equations in numpy."""
+"""Weights between conventions, compared with each convention's published equations in numpy."""
 
 from __future__ import annotations
 

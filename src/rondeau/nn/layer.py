@@ -143,7 +143,17 @@ class Layer(nn.Module, ABC, Generic[S]):
         if isinstance(x, PackedSequence):
             return self._packed(x, state, Given(lengths, context, names))
         y, after, traced = self._forward(x, state, self._checked(Given(lengths, context, names)))
+        self._check_traced(names, traced)
         return (y, after, traced) if names else (y, after)
+
+    def _check_traced(self, names: Sequence[str], traced: Mapping[str, Any]) -> None:
+        """Raises InputError when a layer, perhaps a user's own, has not returned a value that was asked for."""
+        for name in names:
+            if name not in traced:
+                raise InputError(
+                    f"{type(self).__name__} returned nothing for the trace {name!r}; its _forward must return every value that "
+                    f"given.trace names, and returned {', '.join(traced) or 'none'}"
+                )
 
     if TYPE_CHECKING:
 

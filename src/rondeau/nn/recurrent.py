@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from rondeau.cells import get
 from rondeau.engine import BackendChoice, scan, step
+from rondeau.engine.backends.registry import choice
 from rondeau.errors import InputError, RondeauWarning
 from rondeau.ir import Cell
 from rondeau.ir.fit import fit
@@ -87,7 +88,7 @@ class Recurrent(Layer[States]):
         _check_settings(num_layers, bidirectional, dropout, reverse, initial)
         self.hidden_size = hidden_size
         self.num_layers, self.bidirectional, self.dropout = num_layers, bidirectional, float(dropout)
-        self.initial, self.clip, self.segment, self.backend = initial, clip, segment, backend
+        self.initial, self.clip, self.segment, self.backend = initial, clip, segment, choice(backend)
         self._widths = tuple(state.width.bind(self.sizes) for state in self.cell.states)
         taken = {*vars(self), "start", "_directions", *dir(type(self))}
         self._directions = directions(self.cell, self.sizes, num_layers, bidirectional, reverse, taken)
