@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rondeau.data import Batch, RaggedBatches
 from rondeau.nn import Recurrent
-from rondeau.train import EarlyStopping, Metric, Training, TrainingSettings, optimizer
+from rondeau.train import Metric, Training, TrainingSettings, optimizer
 
 
 class Centred(nn.Module):
@@ -81,5 +81,4 @@ def training(**changed: Any) -> Training:
     torch.manual_seed(3)
     settings = TrainingSettings(**{"steps": 60, "learning_rate": 0.05, "seed": 3, **changed})
     model = Classifier()
-    callbacks = [] if settings.patience is None else [EarlyStopping(settings.patience)]
-    return Training(model, Classification(), optimizer(model, settings), callbacks, settings=settings)
+    return Training(model, Classification(), optimizer(model, settings), settings=settings)

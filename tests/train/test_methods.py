@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,8 @@ def test_the_random_state_of_the_device_is_kept(monkeypatch: pytest.MonkeyPatch)
     numbers, found = torch.arange(16, dtype=torch.uint8), []
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: numbers)
     monkeypatch.setattr(torch.cuda, "set_rng_state", found.append)
-    run = training(device="cuda")
+    run = training()
+    run.settings = replace(run.settings, device="cuda")
     _, rest = state.saved(run)
     assert torch.equal(rest["random.cuda"], numbers) and dict(state._expected(run, set()))["random.cuda"] == {
         (torch.uint8, (16,))

@@ -7,12 +7,29 @@ from pathlib import Path
 
 import pytest
 import torch
-from classification import training
+from classification import Classification, Classifier, training
 from tiny_runs import TEXT, tiny, weights
 
 from rondeau import InputError, RunError
-from rondeau.train import BaseRun, Callback, Checkpoints, Metric, RunFolder, Training, kinds, load, start, state
+from rondeau.train import (
+    BaseRun,
+    Callback,
+    Checkpoints,
+    EarlyStopping,
+    Metric,
+    RunFolder,
+    Training,
+    TrainingSettings,
+    kinds,
+    load,
+    loop,
+    optimizer,
+    start,
+    state,
+)
 from rondeau.train.weights import put_weights
+
+NO_CUDA = not torch.cuda.is_available()
 
 
 def saved(run: Training) -> dict[str, dict[str, torch.Tensor]]:
@@ -164,6 +181,60 @@ def test_checkpoints_by_time_come_after_the_rows_that_they_cover() -> None:
     saving = Checkpoints(lambda: rows.append(sum(row.get("steps", 0) for row in run.record.rows) == run.progress.step), 1e-9)
     run.run(saving)
     assert len(rows) == 121 and all(rows)
+
+
+def test_patience_stops_a_run_without_a_callback_that_does() -> None:
+    run = training(steps=400, patience=2, evaluations=100)
+    assert any(isinstance(each, EarlyStopping) for each in run.callbacks)
+    run.run()
+    assert run.progress.step < 400 and run.progress.worse == 2 and run.last is not None
+
+
+def test_patience_without_metrics_is_refused() -> None:
+    made = training()
+    made.task.metrics = ()
+    with pytest.raises(InputError, match="patience is 2, but the task has no metrics; hold out some data"):
+        Training(made.model, made.task, made.optimizer, settings=TrainingSettings(steps=3, patience=2))
+
+
+@pytest.mark.skipif(not NO_CUDA, reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match="device is cuda, which PyTorch does not find here; choose cpu"):
+        training(device="cuda")
+
+
+@pytest.mark.parametrize("found", ["meta", pytest.param("cuda", marks=pytest.mark.skipif(NO_CUDA, reason="needs CUDA"))])
+def test_a_model_goes_to_the_device_of_the_settings(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
+    monkeypatch.setattr(loop, "device", lambda name: torch.device(found))
+    made = training(optimizer="adagrad")
+    assert all(each.device.type == found for each in (*made.model.parameters(), *made.model.buffers()))
+    if found == "cuda":
+        assert all(part["sum"].is_cuda for part in made.optimizer.state.values())
+
+
+def test_a_seed_that_nothing_began_with_is_refused() -> None:
+    torch.manual_seed(4)
+    model, settings = Classifier(), TrainingSettings(steps=3, seed=5)
+    with pytest.raises(InputError, match=r"seed is 5, but the random numbers began with another; call torch.manual_seed\(5\)"):
+        Training(model, Classification(), optimizer(model, settings), settings=settings)
+
+
+def test_the_threads_are_those_of_the_settings() -> None:
+    before = torch.get_num_threads()
+    try:
+        training(threads=before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_time_between_checkpoints_is_refused_where_nothing_saves_so_often() -> None:
+    for callbacks in ((), (Checkpoints(lambda: None, 60.0),)):
+        with pytest.raises(InputError, match=r"save_every is 5.0, but nothing saves so often; add the callback Checkpoints"):
+            training(steps=3, save_every=5.0).run(*callbacks)
+    run, saves = training(steps=3, save_every=5.0), []
+    run.run(Checkpoints(lambda: saves.append(1), 5.0))
+    assert saves and run.finished
 
 
 def test_a_metric_is_said_in_its_own_words() -> None:

@@ -11,12 +11,11 @@ from rondeau.engine.backends.registry import choice
 from rondeau.errors import InputError, RunError
 from rondeau.ir import Cell
 from rondeau.models import LanguageModel, parameter_count
-from rondeau.train.callbacks import EarlyStopping
 from rondeau.train.devices import device
 from rondeau.train.language_modelling import LanguageModelling
 from rondeau.train.loop import Training
 from rondeau.train.optimizers import optimizer
-from rondeau.train.settings import LanguageModelSettings, Settings, TrainingSettings
+from rondeau.train.settings import LanguageModelSettings, Settings
 from rondeau.train.tensors import TensorFile
 
 IN_TRAINING = 4  # elements for each parameter: itself, its gradient, and two averages of the optimizer
@@ -42,8 +41,7 @@ def training(model: LanguageModel, words: Tokenizer, train: Tensor, held: Tensor
     where = device(settings.device)
     model.to(where)
     task = LanguageModelling(train.to(where), held.to(where), settings.batch, settings.window, words)
-    callbacks = [] if settings.patience is None else [EarlyStopping(settings.patience)]
-    return Training(model, task, optimizer(model, settings), callbacks, settings=settings.training)
+    return Training(model, task, optimizer(model, settings), settings=settings.training)
 
 
 def check_memory(settings: LanguageModelSettings, cell: Cell, words: Tokenizer) -> None:
@@ -82,15 +80,3 @@ def check_file(file: TensorFile, settings: LanguageModelSettings, cell: Cell, wo
     numel = parameter_count(words.size, cell, **given, tied=s.tied, sizes=s.sizes)
     if settings.layers > len(file.entries) or file.numel != numel:
         raise RunError(f"{file.path} holds {file.numel:,} elements, its configuration says {numel:,}; restore it from a copy")
-
-
-def use_threads(count: int | None) -> None:
-    """Lets PyTorch use so many threads, if a number is given.
-
-    Raises:
-        InputError: it is out of range.
-    """
-    if count is None:
-        return
-    TrainingSettings(threads=count).checked()
-    torch.set_num_threads(count)

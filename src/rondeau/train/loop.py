@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rondeau.errors import RunError
+from rondeau.errors import InputError, RunError
 from rondeau.models import detached
 from rondeau.nn import Recurrent
-from rondeau.train.callbacks import Callback
+from rondeau.train.callbacks import Callback, Checkpoints, EarlyStopping
+from rondeau.train.devices import check_seed, device, move, use_threads
 from rondeau.train.progress import Interval, Progress
 from rondeau.train.record import Record, Row, bits
 from rondeau.train.schedule import schedule
@@ -29,6 +30,13 @@ class Training:
     A run that stops early has the best weights in its model once it has ended; ``last`` are then those that training goes on
     with.
 
+    Every setting is obeyed or refused. Made, it moves the model, and what the optimizer keeps, to ``device``, has PyTorch use
+    so many ``threads`` from then on, and with a ``patience`` adds that `EarlyStopping` before the callbacks. What it cannot do
+    itself is yours: the batches and the task's own tensors are on the device because the task makes them there;
+    ``torch.manual_seed(seed)`` comes before the model is made, whose initial weights are drawn then; and `Checkpoints`, which
+    `BaseRun.fit` adds, save every ``save_every`` seconds. A seed or a time between checkpoints other than the default is
+    refused where nothing has done so.
+
     Args:
         model: what learns.
         task: what it learns.
@@ -38,7 +46,8 @@ class Training:
         record: where rows go.
 
     Raises:
-        InputError: a setting is out of range, or the schedule waits for evaluations of which there are none.
+        InputError: a setting is out of range, the schedule or the patience waits for evaluations of which there are none, this
+            machine has no such device, or the random numbers did not begin with the seed.
     """
 
     def __init__(
@@ -53,7 +62,7 @@ class Training:
     ) -> None:
         self.settings = settings.checked()
         self.model, self.task, self.optimizer = model, task, optimizer
-        self.callbacks = list(callbacks)
+        self.callbacks = [*_early_stopping(self.settings, bool(task.metrics)), *callbacks]
         self.schedule = schedule(self.settings, bool(task.metrics))
         self.record = record or Record()
         self.progress = Progress(best=task.metrics[0].worst if task.metrics else math.inf)
@@ -62,6 +71,9 @@ class Training:
         self.stopping = False
         self.best: dict[str, Tensor] | None = None
         self.last: dict[str, Tensor] | None = None
+        check_seed(self.settings)
+        use_threads(self.settings.threads)
+        move(model, optimizer, device(self.settings.device))
         for module in model.modules():
             if isinstance(module, Recurrent) and settings.clip_step is not None:
                 module.clip = settings.clip_step
@@ -141,10 +153,12 @@ class Training:
 
         Raises:
             RunError: the loss is no longer a number.
+            InputError: the settings name a time between checkpoints, and no callback saves so often.
         """
         own = self.callbacks
         self.callbacks = [*own, *callbacks]
         try:
+            _check_saving(self.settings, self.callbacks)
             self._run()
         finally:
             self.callbacks, self.stopping = own, False
@@ -252,6 +266,23 @@ class Training:
         if self.best is not None and self.last is None:
             self.last = copied(weights(self.model))
             put_weights(self.model, self.best)
+
+
+def _early_stopping(settings: TrainingSettings, evaluates: bool) -> list[Callback]:
+    """The callback that the setting ``patience`` asks for."""
+    if settings.patience is None:
+        return []
+    if not evaluates:
+        raise InputError(f"patience is {settings.patience}, but the task has no metrics; hold out some data, or leave it out")
+    return [EarlyStopping(settings.patience)]
+
+
+def _check_saving(settings: TrainingSettings, callbacks: Iterable[Callback]) -> None:
+    """Refuses a time between checkpoints that is not the default, where nothing saves so often."""
+    wanted = settings.save_every
+    saving = any(isinstance(each, Checkpoints) and each.seconds == wanted for each in callbacks)
+    if wanted != TrainingSettings.defaults()["save_every"] and not saving:
+        raise InputError(f"save_every is {wanted}, but nothing saves so often; add the callback Checkpoints(save, {wanted})")
 
 
 def _next_evaluation(done: float, evaluations: int) -> float:

@@ -16,7 +16,7 @@ from rondeau.errors import DataError, RunError, RunWarning
 from rondeau.ir import Cell, from_json, to_json
 from rondeau.train import building, kinds
 from rondeau.train.checkpoint import Checkpoint
-from rondeau.train.devices import device
+from rondeau.train.devices import device, use_seed, use_threads
 from rondeau.train.folder import RunFolder
 from rondeau.train.manifest import Facts, Fingerprint
 from rondeau.train.run import Run
@@ -75,8 +75,8 @@ def _new(settings: Settings, corpus: Text, cell: Cell | None) -> Run:
     )
     words = tokenizer(settings.tokenizer, corpus.text, settings.vocabulary)
     train, held = hold_out(words.encode(corpus.text), settings.held_out)
-    building.use_threads(settings.threads)
-    torch.manual_seed(settings.seed % 2**64)
+    use_threads(settings.threads)
+    use_seed(settings.seed)
     building.check_memory(settings, chosen, words)
     model = building.language_model(settings, chosen, words)
     training = building.training(model, words, train, held, settings)
@@ -152,7 +152,8 @@ def _resumed(place: RunFolder, corpus: Text | str | Path | None, more: dict[str,
     except DataError as error:
         raise RunError(f"{text.name} is not the text that this run learned: {error}") from error
     _same(run, text)
-    building.use_threads(run.facts.threads or run.settings.threads)
+    use_threads(run.facts.threads or run.settings.threads)
+    use_seed(run.settings.seed)  # until the state of the random numbers is read
     run.facts = replace(run.facts, threads=torch.get_num_threads())
     run.training = building.training(run.model, run.tokenizer, run.train, run.held, run.settings)
     run.go_on(found, more)
