@@ -49,7 +49,7 @@ SETTINGS = [
     ("steps", ["0", "-1", "1.5", "nan"]),
     ("learning-rate", ["0", "-1", "nan", "inf", "fast"]),
     ("schedule", ["", "step"]),
-    ("warmup", ["-1", "nan", "inf", "x"]),
+    ("warmup", ["-1", "1.5", "nan", "inf", "x"]),
     ("weight-decay", ["-1", "nan", "inf", "x"]),
     ("clip-norm", ["0", "-1", "nan", "x"]),
     ("clip-value", ["0", "-1", "nan", "x"]),

@@ -237,6 +237,18 @@ def test_a_time_between_checkpoints_is_refused_where_nothing_saves_so_often() ->
     assert saves and run.finished
 
 
+def test_a_batch_of_nothing_is_told_apart_from_a_loss_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Classification, "loss", lambda self, model, batch, state: (model.head.bias.sum(), 0, None))
+    with pytest.raises(RunError, match="loss is a sum over 0 sequences at step 1, which has no mean; give batches"):
+        training().run()
+
+
+def test_an_evaluation_without_a_metric_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Classification, "evaluate", lambda self, model: {"accuracy": 0.5, "loss": 1.0})
+    with pytest.raises(RunError, match="the task has the metric held_out, but its evaluate gave accuracy, loss; use the same"):
+        training().run()
+
+
 def test_a_metric_is_said_in_its_own_words() -> None:
     assert Metric("accuracy", higher_is_better=True).say(0.87654) == "accuracy 0.8765"
     assert Metric("mean_error", wording="error {:.1f} degrees").say(1.23) == "error 1.2 degrees"

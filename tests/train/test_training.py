@@ -107,8 +107,9 @@ def test_resuming_is_exact(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_state(tmp_path: Path) -> None:
     run = start(tiny(learning_rate=1e30, clip_norm=None, cell="elman_relu", steps=50), TEXT, folder=tmp_path / "run")
-    with pytest.raises(RunError, match=r"the loss is (nan|inf) at step \d+; the last saved state is sound"):
+    with pytest.raises(RunError, match=r"the loss is (nan|inf) at step \d+; the last saved state is sound") as caught:
         run.fit()
+    assert "Lower the setting learning_rate" in str(caught.value) and "--" not in str(caught.value)
     assert all(torch.isfinite(p).all() for p in load(tmp_path / "run").model.parameters())
 
 
@@ -133,6 +134,7 @@ def test_settings_and_their_toml() -> None:
         {"steps": 10**400},
         {"weight_decay": float("inf")},
         {"save_every": 0.0},
+        {"warmup": 1.5},
     ):
         with pytest.raises(InputError):
             tiny(**changed).checked()

@@ -23,6 +23,8 @@ from rondeau.train.settings import TrainingSettings
 from rondeau.train.task import Task
 from rondeau.train.weights import copied, put_weights, weights
 
+ADVICE = "Lower the setting learning_rate, or bound the gradient with clip_norm or clip_step"
+
 
 class Training:
     """One run in progress: model, task, optimizer, callbacks, carried state and record. It knows nothing of what is learned.
@@ -191,12 +193,13 @@ class Training:
         """One batch forward, backward and an update: the mean loss, the gradient's norm, and what the mean is of.
 
         Raises:
-            RunError: the loss is not a number.
+            RunError: the loss is not a number, or a mean of nothing.
         """
         if self.last is not None:
             put_weights(self.model, self.last)
             self.last = None
         total, count, state = self.task.loss(self.model, self.task.batches.next(), self.state)
+        _check_count(count, self.task, self.progress.step + 1)
         loss = total / count
         value = loss.item()
         _check_finite("loss", value, self.progress.step + 1)
@@ -235,9 +238,10 @@ class Training:
         """Evaluates on held-out data, and notes whether that is the best so far.
 
         Raises:
-            RunError: a metric is not a number.
+            RunError: a metric is not a number, or the task did not find it.
         """
         found, first, progress = self.task.evaluate(self.model), self.task.metrics[0], self.progress
+        _check_found(found, self.task)
         for name, value in found.items():
             _check_finite(name, value, progress.step)
         progress.evaluated = progress.step
@@ -297,9 +301,22 @@ def _clipped(model: nn.Module, settings: TrainingSettings) -> float:
     return float(nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm or math.inf))
 
 
+def _check_count(count: float, task: Task[Any, Any], step: int) -> None:
+    if not count > 0:
+        raise RunError(
+            f"the task's loss is a sum over {count} {task.unit} at step {step}, which has no mean; "
+            "give batches of which every one has something to learn"
+        )
+
+
+def _check_found(found: dict[str, float], task: Task[Any, Any]) -> None:
+    """Refuses an evaluation that lacks a metric."""
+    for metric in task.metrics:
+        if metric.name not in found:
+            names = ", ".join(found) or "nothing"
+            raise RunError(f"the task has the metric {metric.name}, but its evaluate gave {names}; use the same names in both")
+
+
 def _check_finite(what: str, value: float, step: int) -> None:
     if not math.isfinite(value):
-        raise RunError(
-            f"the {what} is {value} at step {step}; the last saved state is sound. "
-            "Lower --learning-rate, or clip with --clip-norm or --clip-step"
-        )
+        raise RunError(f"the {what} is {value} at step {step}; the last saved state is sound. {ADVICE}")

@@ -19,7 +19,7 @@ from rondeau.train import optimizers, state
 from rondeau.train.callbacks import Callback, Checkpoints, OnRow
 from rondeau.train.checkpoint import Checkpoint
 from rondeau.train.folder import RunFolder
-from rondeau.train.loop import Training
+from rondeau.train.loop import ADVICE, Training
 from rondeau.train.manifest import Facts
 from rondeau.train.record import NAME as RECORD
 from rondeau.train.record import Record, Row
@@ -123,10 +123,7 @@ class BaseRun:
         step = self.training.progress.step
         for name, value in weights.items():
             if not value.isfinite().all():
-                raise RunError(
-                    f"{name} is no longer finite at step {step}; the last saved state is sound. "
-                    "Lower --learning-rate, or clip with --clip-norm or --clip-step"
-                )
+                raise RunError(f"{name} is no longer finite at step {step}; the last saved state is sound. {ADVICE}")
         mark = self.training.record.mark()
         self.facts = replace(self.facts, step=step, torch=torch.__version__, record=mark)
         self.folder.save(weights, rest, self.facts)

@@ -87,7 +87,7 @@ class TrainingSettings(Group):
         option="schedule-option",
         example="factor=0.5",
     )
-    warmup: float = setting(0.02, "The part of the run in which it rises.", least=0)
+    warmup: float = setting(0.02, "The part of the run in which it rises.", least=0, most=1)
     weight_decay: float = setting(0.01, "Decay of the matrices.", least=0)
     clip_norm: float | None = setting(0.5, "Bound on the norm of the whole gradient.", above=0)
     clip_value: float | None = setting(None, "Bound on each element of the parameters' gradient.", above=0)
