@@ -188,8 +188,8 @@ MUTATIONS = (
     ),
     Mutation(
         PRODUCTS,
-        "weights[a * pack.vectors + v]",
-        "weights[v * n + a]",
+        "[(a * vectors + v, ",
+        "[(v * n + a, ",
         "a tile multiplies with the weights of another accumulator",
     ),
     Mutation(

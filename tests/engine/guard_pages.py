@@ -79,8 +79,8 @@ class Guarded(Call):
         assert all(block.whole() for block in (*tables, head, guarded))
 
 
-def guarded(plain: Any, side: str) -> Any:
-    """`Program._call` with guards."""
+def guarded(plain: Any, side: str, made: type[Call] = Guarded) -> Any:
+    """`Program._call` with guards, or with another kind of call that sees all buffers."""
 
     def call(
         self: Program, kind: str, at: Frames, saved: Tensor, workspace: Tensor, buffers: Mapping[str, Tensor], rows: BatchRows
@@ -91,7 +91,7 @@ def guarded(plain: Any, side: str) -> Any:
             home = next((pair for pair in ((at.saved, saved), (at.workspace, workspace)) if name in pair[0].at), None)
             views[name] = (buffers[name] if home is None else home[0].view(home[1], name)).detach().numpy()
         extra: Any = {"guard side": side, "guard rows": rows, "guard arrays": views}
-        return Guarded(found.code, found.kernel, found.words, {**found.buffers, **extra})
+        return made(found.code, found.kernel, found.words, {**found.buffers, **extra})
 
     return call
 

@@ -12,13 +12,14 @@ from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.pipeline import Pipeline
 from rondeau.engine.compile.plan import Plan
 from rondeau.engine.compile.printing import plan_text
-from rondeau.engine.compile.target import FLOAT32, FLOAT64, Real, Target, Types
+from rondeau.engine.compile.target import FLOAT32, FLOAT64, Processor, Real, Target, Types
 from rondeau.engine.compile.tiling import Tiling
 from rondeau.engine.llvm.arguments import HEADER, PARTS, TEAM, words
 from rondeau.engine.llvm.emitter import LLVM
-from rondeau.engine.llvm.host import host_target, host_tiling
+from rondeau.engine.llvm.host import host_emitter, tiling_for
+from rondeau.engine.llvm.processors import PROCESSORS
 
-TARGET = Target("any processor", Types.all(FLOAT32), 256)
+TARGET = Target(Processor("any processor", 256), Types.all(FLOAT32))
 SIZES = {"input": 20, "hidden": 24}
 TILING = Tiling()
 MIB = 1 << 20
@@ -51,7 +52,7 @@ def test_another_emitter_can_take_the_place_of_llvm() -> None:
 def test_a_target_says_what_it_is() -> None:
     assert TARGET.lanes == 8 and str(TARGET) == "float32 on any processor, vectors of 256 bits"
     assert replace(TARGET, types=Types.all(FLOAT64)).lanes == 4
-    assert host_target(FLOAT64).lanes * 2 == host_target(FLOAT32).lanes
+    assert host_emitter(FLOAT64).target.lanes * 2 == host_emitter(FLOAT32).target.lanes
 
 
 def test_the_types_of_llvm_kernels_are_one() -> None:
@@ -60,11 +61,11 @@ def test_the_types_of_llvm_kernels_are_one() -> None:
         LLVM(replace(TARGET, types=Types(half, FLOAT32, FLOAT32)), Tiling())
 
 
-@pytest.mark.parametrize(("bits", "registers"), [(512, 32), (256, 16), (128, 32)])
+@pytest.mark.parametrize("name", PROCESSORS)
 @pytest.mark.parametrize("single", [False, True])
-def test_a_tile_fits_the_registers(bits: int, registers: int, single: bool) -> None:
-    tiling = host_tiling(replace(TARGET, vector_bits=bits), single)
-    assert max(tiling.rows) * tiling.vectors < registers
+def test_a_tile_fits_the_registers(name: str, single: bool) -> None:
+    tiling = tiling_for(PROCESSORS[name], single)
+    assert max(tiling.rows) * tiling.vectors < PROCESSORS[name].registers
     assert tiling.rows == tuple(sorted(tiling.rows, reverse=True)) and tiling.rows[-1] == 1
 
 

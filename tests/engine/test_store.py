@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from rondeau.engine.llvm import build, store
+from rondeau.engine.llvm.processors import host_processor
 
 posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system knows no owners and modes")
 KEY, OTHER = "a" * 64, "b" * 64
@@ -378,13 +379,13 @@ define void @part(ptr %args, i64 %a, i64 %b, i64 %c) nounwind { ret void }
 
 def test_a_kernel_is_built_once_and_then_read(folder, monkeypatch) -> None:
     built: list[str] = []
-    whole = build.compile_object
-    monkeypatch.setattr(build, "compile_object", lambda text: built.append(text) or whole(text))
+    whole, host = build.compile_object, host_processor()
+    monkeypatch.setattr(build, "compile_object", lambda text, processor: built.append(text) or whole(text, processor))
     for expected in (1, 1):
-        kernel = build.build(TEXT)
-        assert build.build(TEXT) is kernel and len(built) == expected
+        kernel = build.build(TEXT, host)
+        assert build.build(TEXT, host) is kernel and len(built) == expected
         del kernel
-        assert build._key(TEXT) not in build._built  # nothing holds it, so it is let go
+        assert build._key(TEXT, host) not in build._built  # nothing holds it, so it is let go
     flipped(next(folder.glob("*.o")))
-    build.build(TEXT).serial(0)  # the function alone holds the code
+    build.build(TEXT, host).serial(0)  # the function alone holds the code
     assert len(built) == 2

@@ -37,17 +37,33 @@ class Types:
 
 
 @dataclass(frozen=True)
-class Target:
-    """A processor by the name of its instructions, the types of a kernel, and the bits of a vector register."""
+class Processor:
+    """A kind of processor: the name of its instructions, and its vector registers: bits of one, and how many there are.
 
-    processor: str
-    types: Types
+    ``fused``: whether one instruction multiplies and adds. ``triple``, ``cpu`` and ``features`` are how LLVM describes it; no
+    triple means that of this process.
+    """
+
+    name: str
     vector_bits: int
+    registers: int = 32
+    fused: bool = True
+    triple: str = ""
+    cpu: str = ""
+    features: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor, and the types of a kernel."""
+
+    processor: Processor
+    types: Types
 
     def __str__(self) -> str:
-        return f"{self.types.storage.name} on {self.processor}, vectors of {self.vector_bits} bits"
+        return f"{self.types.storage.name} on {self.processor.name}, vectors of {self.processor.vector_bits} bits"
 
     @property
     def lanes(self) -> int:
         """Elements of a vector register."""
-        return self.vector_bits // self.types.compute.bits
+        return self.processor.vector_bits // self.types.compute.bits

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 class Tiling:
     """The shape of the register tiles, and from which sizes on memory and threads are treated otherwise.
 
-    ``rows``: the heights of the tiles, the largest first. Sums, weights and the operand must fit the vector registers: with 32
-    of them 6 x 4 sums + 4 + 1, with 16 of them 3 x 4 + 3 + 1. Fewer heights would leave rows over, more take longer to build.
+    ``rows``: the heights of the tiles, the largest first. Sums, weights and operands must fit the vector registers: with 32 of
+    them 6 x 4 sums, 4 weights and an operand at a time; with 16 of them 3 x 4 sums, 3 operands and a weight at a time. Fewer
+    heights would leave rows over, more take longer to build.
 
     ``vectors``: the vectors of sums in one row, so also the most accumulators that share a tile. Four give each row enough sums
     that do not wait for one another (a sum takes four cycles, and two begin in each); a tile of a single row takes eight.

@@ -1,4 +1,4 @@
-"""`build`: LLVM text to machine code for this processor, kept in memory as long as something can run it, and on disk.
+"""`build`: LLVM text to machine code, kept in memory as long as something can run it, and on disk.
 
 On disk (`rondeau.engine.llvm.store`) the key is made of the text, the version of LLVM, and the processor's name and features.
 """
@@ -13,8 +13,11 @@ from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
+from rondeau.engine.compile.target import Processor
 from rondeau.engine.llvm import store
 from rondeau.engine.llvm.openmp import FUNCTIONS, openmp, yield_address
+from rondeau.engine.llvm.processors import TARGET, host_processor, runs_here
+from rondeau.errors import InputError
 
 OPTIMISE = 2
 
@@ -53,27 +56,39 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def build(text: str) -> MachineCode:
-    """The machine code of an LLVM module's text."""
-    key = _key(text)
+def build(text: str, processor: Processor) -> MachineCode:
+    """The machine code of an LLVM module's text.
+
+    Raises:
+        InputError: this process does not run on such a processor.
+    """
+    _check_runs_here(processor)
+    key = _key(text, processor)
     with _lock:
         found = _built.get(key)
         if found is None:
             code = store.read(key)
             if code is None:
-                code = compile_object(text)
+                code = compile_object(text, processor)
                 store.write(key, code)
             found = _built[key] = _load(code)
         return found
 
 
+def _check_runs_here(processor: Processor) -> None:
+    if not runs_here(processor):
+        raise InputError(
+            f"kernels for {processor.name} can be written here, but this processor cannot run them; unset {TARGET}"
+        )
+
+
 @cache
-def machine() -> Any:
-    """LLVM's description of this processor."""
-    return _new_machine()
+def machine(processor: Processor) -> Any:
+    """LLVM's description of a processor."""
+    return _new_machine(processor)
 
 
-def optimised(text: str) -> Any:
+def optimised(text: str, processor: Processor) -> Any:
     """The module after the few of LLVM's passes that matter to code as plain as ours; its own pipeline takes ten times as
     long, for kernels that are no faster."""
     import llvmlite.binding as llvm
@@ -81,7 +96,7 @@ def optimised(text: str) -> Any:
     module = llvm.parse_assembly(_vector_wide(text))
     module.verify()
     with _lock:
-        builder, whole, single = _passes()
+        builder, whole, single = _passes(processor)
         whole.run(module, builder)
         for function in module.functions:
             if not function.is_declaration:
@@ -90,11 +105,11 @@ def optimised(text: str) -> Any:
 
 
 @cache
-def _passes() -> tuple[Any, Any, Any]:
+def _passes(processor: Processor) -> tuple[Any, Any, Any]:
     """LLVM's passes, made once: each making loses some kilobytes."""
     import llvmlite.binding as llvm
 
-    builder = llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options(speed_level=OPTIMISE))
+    builder = llvm.create_pass_builder(machine(processor), llvm.create_pipeline_tuning_options(speed_level=OPTIMISE))
     whole, single = llvm.create_new_module_pass_manager(), llvm.create_new_function_pass_manager()
     whole.add_always_inliner_pass()
     single.add_sroa_pass()
@@ -103,14 +118,14 @@ def _passes() -> tuple[Any, Any, Any]:
     return builder, whole, single
 
 
-def compile_object(text: str) -> bytes:
+def compile_object(text: str, processor: Processor) -> bytes:
     """The object file of an LLVM module's text."""
-    return bytes(machine().emit_object(optimised(text)))
+    return bytes(machine(processor).emit_object(optimised(text, processor)))
 
 
-def assembly(text: str) -> str:
+def assembly(text: str, processor: Processor) -> str:
     """The assembly of an LLVM module's text."""
-    return str(machine().emit_assembly(optimised(text)))
+    return str(machine(processor).emit_assembly(optimised(text, processor)))
 
 
 def _vector_wide(text: str) -> str:
@@ -126,25 +141,34 @@ def _load(code: bytes) -> MachineCode:
     for name in FUNCTIONS:
         llvm.add_symbol(name, openmp().get(name, yield_address()))  # where there are none, nothing calls them
     empty = llvm.parse_assembly("")
-    engine = llvm.create_mcjit_compiler(empty, _new_machine())
+    engine = llvm.create_mcjit_compiler(empty, _new_machine(host_processor()))
     engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
     engine.finalize_object()
     return MachineCode(engine, empty)
 
 
-def _new_machine() -> Any:
-    """MCJIT takes its machine over, so each engine gets one of its own."""
+def _new_machine(processor: Processor) -> Any:
+    """MCJIT takes its machine over, so each engine gets one of its own.
+
+    Raises:
+        InputError: the LLVM of this llvmlite was built without such processors.
+    """
     import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target, features = llvm.Target.from_default_triple(), llvm.get_host_cpu_features().flatten()
-    name = llvm.get_host_cpu_name()
-    return target.create_target_machine(cpu=name, features=features, opt=OPTIMISE, reloc="pic", codemodel="jitdefault")
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    try:
+        target = llvm.Target.from_triple(processor.triple or llvm.get_process_triple())
+    except RuntimeError as error:
+        raise InputError(f"this llvmlite cannot write for {processor.name}: {error}; name another processor") from None
+    model = "small" if processor.triple else "jitdefault"  # what has a triple may go to a linker
+    chosen = {"cpu": processor.cpu, "features": processor.features}
+    return target.create_target_machine(**chosen, opt=OPTIMISE, reloc="pic", codemodel=model)
 
 
-def _key(text: str) -> str:
-    return hashlib.sha256("\n".join([_versions(), text]).encode()).hexdigest()
+def _key(text: str, processor: Processor) -> str:
+    described = f"{processor.triple} {processor.cpu} {processor.features}"
+    return hashlib.sha256("\n".join([_versions(), described, text]).encode()).hexdigest()
 
 
 @cache
@@ -152,6 +176,4 @@ def _versions() -> str:
     import llvmlite
     import llvmlite.binding as llvm
 
-    return (
-        f"2 {llvmlite.__version__} {llvm.llvm_version_info} {llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
-    )
+    return f"3 {llvmlite.__version__} {llvm.llvm_version_info}"

@@ -90,13 +90,36 @@ class _Tile:
         for u in range(count):
             index = w.integer("add", k, u)
             row = w.at(packed, w.integer("mul", index, chunk * vt.lanes))
-            weights = [
-                w.let(f"load {vt.vector}, ptr {w.at(row, str(c), vt.vector)}, align {vt.alignment}") for c in range(chunk)
-            ]
-            for r in range(self.rows):
-                x = w.broadcast(w.let(f"load {vt.real}, ptr {w.at(at[r], index)}"))
-                for v in range(pack.vectors):
-                    for a in range(n):
-                        i = (r * pack.vectors + v) * n + a
-                        values[i] = w.fma(x, weights[a * pack.vectors + v], values[i])
+            if (self.rows + 1) * chunk < vt.registers:
+                self._by_rows(at, row, index, values)
+            else:
+                self._by_weights(at, row, index, values)
         return values
+
+    def _by_rows(self, at: list[str], row: str, index: str, values: list[str]) -> None:
+        """One inner feature, all weights in registers, an operand after the other."""
+        weights = [self._weight(row, c) for c in range(len(values) // self.rows)]
+        for r in range(self.rows):
+            x = self._operand(at[r], index)
+            for c, i in self._sums(r):
+                values[i] = self.w.fma(x, weights[c], values[i])
+
+    def _by_weights(self, at: list[str], row: str, index: str, values: list[str]) -> None:
+        """One inner feature where registers are few: all operands in registers, a weight after the other."""
+        operands = [self._operand(at[r], index) for r in range(self.rows)]
+        for pairs in zip(*map(self._sums, range(self.rows))):
+            weight = self._weight(row, pairs[0][0])
+            for x, (_, i) in zip(operands, pairs):
+                values[i] = self.w.fma(x, weight, values[i])
+
+    def _sums(self, r: int) -> list[tuple[int, int]]:
+        """A row's sums: which weight each takes, and its place among all values."""
+        n, vectors = len(self.pack.group.accumulators), self.pack.vectors
+        return [(a * vectors + v, (r * vectors + v) * n + a) for v in range(vectors) for a in range(n)]
+
+    def _weight(self, row: str, c: int) -> str:
+        vt = self.w.vt
+        return self.w.let(f"load {vt.vector}, ptr {self.w.at(row, str(c), vt.vector)}, align {vt.alignment}")
+
+    def _operand(self, pointer: str, index: str) -> str:
+        return self.w.broadcast(self.w.let(f"load {self.w.vt.real}, ptr {self.w.at(pointer, index)}"))

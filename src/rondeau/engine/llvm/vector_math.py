@@ -39,11 +39,22 @@ def _polynomial(w: Writer, x: str, coefficients: tuple[float, ...]) -> str:
     return value
 
 
+def _nearest(w: Writer, x: str) -> str:
+    """The nearest whole number of elements below 2^22 (float32) or 2^51 (float64), ties to even.
+
+    A processor without an instruction for it adds a number so large that no fraction is left, and takes it away.
+    """
+    if w.vt.fused:
+        return w.intrinsic("roundeven", x)
+    large = w.vt.splat(1.5 * 2.0 ** (23 if w.vt.bits == 32 else 52))
+    return w.binary("fsub", w.binary("fadd", x, large), large)
+
+
 def _reduced(w: Writer, x: str) -> tuple[str, str, str]:
     """x = n ln 2 + r: n as a vector of reals, r, and expm1(r) as a polynomial."""
     vt = w.vt
     high, low = LN_2[vt.bits]
-    n = w.intrinsic("roundeven", w.binary("fmul", x, vt.splat(1 / math.log(2))))
+    n = _nearest(w, w.binary("fmul", x, vt.splat(1 / math.log(2))))
     r = w.fma(n, vt.splat(-high), x)
     r = w.fma(n, vt.splat(-low), r)
     p = _polynomial(w, r, EXP_TERMS[vt.bits])
@@ -193,7 +204,8 @@ def definitions(vt: VectorType, used: set[str]) -> list[str]:
 def declarations(vt: VectorType, called: set[tuple[str, int]]) -> list[str]:
     """LLVM's own functions that kernels call; ``called`` are intrinsics with the number of their arguments."""
     v, kind, lanes = vt.vector, vt.suffix, vt.mask
-    found = dict.fromkeys([*KNOWN_INTRINSICS, *sorted(called)])
+    products = [] if vt.fused else [("fmuladd", 3)]
+    found = dict.fromkeys([*KNOWN_INTRINSICS, *products, *sorted(called)])
     lines = [f"declare {v} @llvm.{name}.{kind}({', '.join([v] * arity)})" for name, arity in found]
     lines.append("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
     lines.append("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")

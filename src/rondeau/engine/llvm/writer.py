@@ -10,10 +10,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class VectorType:
-    """The vectors that a kernel computes with, and how they and their elements are written in LLVM."""
+    """The vectors that a kernel computes with, and how they and their elements are written in LLVM.
+
+    There are ``registers`` of them, and ``fused`` says whether one instruction multiplies and adds.
+    """
 
     real: str = "float"
     lanes: int = 16
+    registers: int = 32
+    fused: bool = True
 
     @property
     def vector(self) -> str:
@@ -151,8 +156,8 @@ class Writer:
         return self.let(f"call {vt.vector} @llvm.{name}.{vt.suffix}({', '.join(f'{vt.vector} {a}' for a in args)})")
 
     def fma(self, a: str, b: str, c: str) -> str:
-        """``a * b + c`` with one rounding."""
-        return self.intrinsic("fma", a, b, c)
+        """``a * b + c``, with one rounding where an instruction does that."""
+        return self.intrinsic("fma" if self.vt.fused else "fmuladd", a, b, c)
 
     def select(self, test: str, a: str, b: str) -> str:
         """``a`` where the test holds, else ``b``."""
