@@ -299,6 +299,26 @@ def test_a_folder_of_another_kind_goes_on_for_more(tmp_path: Path) -> None:
     assert again.progress.step == again.task.batches.steps(on.settings.epochs)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("adam", {"amsgrad": True}, "has amsgrad=True, the adam of the settings amsgrad=False; they keep other tensors"),
+        ("adamw", {"amsgrad": True}, "has amsgrad=True, the adamw"),
+        ("rmsprop", {"centered": True}, "has centered=True, the rmsprop"),
+        ("rmsprop", {"momentum": 0.5}, "has momentum=0.5, the rmsprop of the settings momentum=0.0"),
+        ("sgd", {}, "has momentum=0, the sgd of the settings momentum=0.9"),
+    ],
+)
+def test_a_folder_is_not_begun_with_options_that_change_what_is_kept(
+    tmp_path: Path, name: str, options: dict[str, object], message: str
+) -> None:
+    made = training(optimizer=name)
+    made.optimizer = type(made.optimizer)(made.model.parameters(), lr=0.1, **options)
+    with pytest.raises(InputError, match=message):
+        BaseRun(model=made.model, settings=made.settings, training=made).create(tmp_path / "run", TEXTS)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_folder_is_not_begun_with_an_optimizer_that_the_settings_do_not_name(tmp_path: Path) -> None:
     made = training()
     made.optimizer = torch.optim.SGD(made.model.parameters(), lr=0.1)

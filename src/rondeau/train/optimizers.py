@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import torch
@@ -38,6 +39,8 @@ TENSORS: dict[str, tuple[str, ...]] = {
     "adagrad": ("step", "sum"),
 }
 """The tensors that each keeps for a parameter; that of the momentum only where there is any, and ``step`` is one number."""
+KEEPING = ("amsgrad", "centered", "momentum")
+"""The options of PyTorch's optimizers that decide which tensors are kept."""
 
 
 def optimizer(model: nn.Module, settings: TrainingSettings) -> optim.Optimizer:
@@ -57,17 +60,25 @@ def optimizer(model: nn.Module, settings: TrainingSettings) -> optim.Optimizer:
 
 
 def check(made: optim.Optimizer, settings: TrainingSettings) -> None:
-    """Refuses an optimizer that is another one than the settings name, as a checkpoint of it could not be read again.
+    """Refuses an optimizer that is another one than the settings name, or keeps other tensors, as a checkpoint of it could not
+    be read again.
 
     Raises:
-        InputError: it is.
+        InputError: it is, or does.
     """
-    wanted = type(optimizer(nn.Linear(1, 1), settings))
-    if type(made) is not wanted:
+    wanted, advice = optimizer(nn.Linear(1, 1), settings), "make it with rondeau.train.optimizer(model, settings)"
+    if type(made) is not type(wanted):
         raise InputError(
             f"the settings name {settings.optimizer}, but the optimizer is of the class {type(made).__name__}, which a run "
-            "folder cannot go on with; make it with rondeau.train.optimizer(model, settings)"
+            f"folder cannot go on with; {advice}"
         )
+    for group, name in product(made.param_groups, KEEPING):
+        value, other = group.get(name), wanted.param_groups[0].get(name)
+        if bool(value) != bool(other):
+            raise InputError(
+                f"the optimizer has {name}={value}, the {settings.optimizer} of the settings {name}={other}; they keep other "
+                f"tensors, so a run folder could not go on; {advice}"
+            )
 
 
 def _groups(model: nn.Module, decay: float) -> Groups:

@@ -81,7 +81,7 @@ class BaseRun:
 
         Raises:
             RunError: something is there already and ``overwrite`` is off, it is in use, or it cannot be written.
-            InputError: the optimizer is not the one that the settings name.
+            InputError: the optimizer is not the one that the settings name, or keeps other tensors.
         """
         assert self.training is not None
         optimizers.check(self.training.optimizer, self.training.settings)
