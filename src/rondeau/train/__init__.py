@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rondeau.train.starting import load, resume, start
     from rondeau.train.task import Batches, Metric, Task
     from rondeau.train.tensors import digest
+    from rondeau.train.weights import put_weights
 
 _LATE = {
     "Callback": "callbacks",
@@ -38,6 +39,7 @@ _LATE = {
     "Metric": "task",
     "Task": "task",
     "digest": "tensors",
+    "put_weights": "weights",
     "Record": "record",
     "bits": "record",
     "BaseRun": "run",
@@ -83,6 +85,7 @@ __all__ = [
     "evaluate",
     "load",
     "optimizer",
+    "put_weights",
     "resume",
     "start",
 ]
