@@ -138,7 +138,8 @@ def test_the_cases_cover_every_backend() -> None:
 )
 def test_what_a_backend_cannot_run_is_refused_in_a_sentence(item: str, backend: Any, message: str, way: str) -> None:
     torch._dynamo.reset()
-    layer, x = nn.Recurrent(item, 3, 4, backend=backend), torch.randn(2, 5, 3)
+    layer, x = nn.Recurrent(item, 3, 4), torch.randn(2, 5, 3)
+    layer.backend = backend
     ways = {"plain": lambda layer, x: layer, "recorded": recorded, "exported": exported}
     with pytest.raises(InputError if way == "plain" else Exception, match=message):
         ways[way](layer, x)(x)
