@@ -9,6 +9,7 @@ from rondeau import cells
 from rondeau.errors import CellError, DataError, FallbackWarning, InputError, RondeauError, RondeauWarning, RunError
 from rondeau.ir import (
     Cell,
+    Expr,
     Source,
     bias,
     cell,
@@ -81,6 +82,7 @@ __all__ = [
     "Cell",
     "CellError",
     "DataError",
+    "Expr",
     "FallbackWarning",
     "InputError",
     "RondeauError",
