@@ -9,6 +9,7 @@ is recorded; ``torch.export`` records ours, which follows any number of steps.
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import Any
 
 import torch
@@ -38,13 +39,17 @@ CELLS: dict[str, Cell] = {
 def _for_others(layer: nn.Module) -> bool:
     """Whether PyTorch's own operators must run: a program is recorded that runs without us, by ``torch.jit.trace`` or for ONNX,
     or a weight is of a kind that acts on functions of PyTorch itself, as for gradients by sample."""
-    return torch.jit.is_tracing() or for_onnx() or any(map(_acts_itself, layer._parameters.values()))
+    kinds = set(map(type, layer._parameters.values()))
+    return torch.jit.is_tracing() or for_onnx() or (kinds != _PLAIN and any(map(_acts_itself, kinds)))
 
 
-def _acts_itself(weight: Tensor | None) -> bool:
-    """Whether a weight's class has a ``__torch_function__`` of its own."""
-    kinds = type(weight).__mro__ if isinstance(weight, Tensor) else ()
-    own = (vars(kind).get("__torch_function__") for kind in kinds if kind is not Tensor and kind is not torch._C.TensorBase)
+_PLAIN = {nn.Parameter}
+
+
+@cache
+def _acts_itself(kind: type) -> bool:
+    """Whether a class of weights has a ``__torch_function__`` of its own."""
+    own = (vars(base).get("__torch_function__") for base in kind.__mro__ if base not in (Tensor, torch._C.TensorBase))
     return any(isinstance(function, classmethod) for function in own)
 
 
