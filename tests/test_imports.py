@@ -21,6 +21,7 @@ ORDER = [
     "estimators",
     "diagnostics",
     "export",
+    "report",
     "cli",
 ]
 ROOMS = ["compile", "llvm", "inputs", "eager", "runtime", "backends"]
