@@ -1,7 +1,9 @@
 """Models, one file a sequence-task shape, and the baselines they are compared with."""
 
+from rondeau.models.encoder import Numbers, Reader, SequenceEncoder, Tokens
 from rondeau.models.generation import Choice, beginning, generate
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
+from rondeau.models.layers import recurrent_layers
 from rondeau.models.ngram import NGram, Score, compare
 from rondeau.models.scorer import Scorer
 
@@ -9,11 +11,16 @@ __all__ = [
     "Choice",
     "LanguageModel",
     "NGram",
+    "Numbers",
+    "Reader",
     "Score",
     "Scorer",
+    "SequenceEncoder",
+    "Tokens",
     "beginning",
     "compare",
     "detached",
     "generate",
     "parameter_count",
+    "recurrent_layers",
 ]

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rondeau.cells import get
 from rondeau.engine import BackendChoice
 from rondeau.errors import InputError
 from rondeau.ir import Cell
+from rondeau.models.layers import other_sizes, recurrent_layers
 from rondeau.nn import Composed, Given, Layer, Recurrent, Stack
 from rondeau.nn.layer import Traces
 
@@ -82,7 +82,9 @@ class LanguageModel(Composed[tuple[Any, ...]]):
         if isinstance(cell, Layer):
             self.body = cell if isinstance(cell, Stack) else Stack(cell)
         else:
-            self.body = _stack(cell, width, hidden, layers, dropout, clip, backend, sizes or {})
+            self.body = recurrent_layers(
+                cell, width, hidden, layers=layers, dropout=dropout, clip=clip, backend=backend, sizes=sizes
+            )
         if any(isinstance(layer, Recurrent) and layer.reverse is not False for layer in self.body.modules()):
             raise InputError("a layer of the model reads a text from its end, where the answer stands; give it forward layers")
         outputs = self.body.output_size
@@ -166,11 +168,12 @@ def parameter_count(
         InputError: sizes that do not fit the cell.
 
     Example:
+        >>> from rondeau.cells import get
         >>> model = LanguageModel(50, "gru", hidden=16, layers=3, embedding=8)
         >>> parameter_count(50, get("gru"), hidden=16, layers=3, embedding=8) == sum(p.numel() for p in model.parameters())
         True
     """
-    first = {**_other_sizes(cell, hidden, sizes or {}), "input": embedding or vocabulary, "hidden": hidden}
+    first = {**other_sizes(cell, hidden, sizes or {}), "input": embedding or vocabulary, "hidden": hidden}
     features = cell.output.width.bind(first)
     _tied(tied, embedding, features)
     above = {**first, "input": features}
@@ -220,41 +223,6 @@ def _tied(tied: bool, embedding: int, features: int) -> None:
 
 def _elements(cell: Cell, sizes: dict[str, int]) -> int:
     return sum(math.prod(item.shape(sizes)) for item in cell.parameters)
-
-
-def _stack(
-    cell: Cell | str,
-    width: int,
-    hidden: int,
-    layers: int,
-    dropout: float,
-    clip: float | None,
-    backend: BackendChoice,
-    sizes: Mapping[str, int],
-) -> Stack:
-    chosen = get(cell) if isinstance(cell, str) else cell
-    others = _other_sizes(chosen, hidden, sizes)
-    if chosen.contexts:
-        raise InputError(
-            f"{chosen.name} needs the context {chosen.contexts[0].name!r}, which a language model has not; choose another cell"
-        )
-    modules: list[nn.Module] = []
-    for layer in range(layers):
-        if layer and dropout:
-            modules.append(nn.Dropout(dropout))
-        modules.append(made := Recurrent(chosen, width, hidden, clip=clip, backend=backend, **others))
-        width = made.output_size
-    return Stack(*modules)
-
-
-def _other_sizes(cell: Cell, hidden: int, given: Mapping[str, int]) -> dict[str, Any]:
-    """The sizes of a cell beside ``input`` and ``hidden``: as given, else as many as hidden units."""
-    own = [name for name in cell.sizes if name not in ("input", "hidden")]
-    unknown = [name for name in given if name not in own]
-    if unknown:
-        has = f"beside input and hidden it has {', '.join(own)}" if own else "it has none beside input and hidden"
-        raise InputError(f"{cell.name} has no size {unknown[0]!r}; {has}")
-    return {**dict.fromkeys(own, hidden), **given}
 
 
 def detached(state: Any) -> Any:

@@ -1,0 +1,221 @@
+"""`SequenceEncoder`: whatever a sequence is, to outputs at every step and a state; the beginning of every model of labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rondeau.errors import InputError
+from rondeau.nn import Composed, Given, Layer
+from rondeau.nn.layer import Traces
+
+FARTHEST = 1e4  # deviations from the mean that make a difference
+
+
+class Reader(nn.Module, ABC):
+    """What a network reads, as features (batch, time, width): numbers, tokens, or what a reader of one's own makes of them."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """What it reads: so many features, or so many different tokens."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """The features that it gives."""
+
+
+class Numbers(Reader):
+    """Numbers (batch, time, features): each less its mean, over its standard deviation, and a channel for what is missing.
+
+    Args:
+        mean: of each feature (features,).
+        deviation: of each feature (features,); a feature that never changes has 1.
+        masked: whether each feature has a second channel that is 1 where it is known. A missing value (NaN) is taken for the
+            mean in either case.
+        differences: whether each feature has a channel with its change since the step before.
+
+    Raises:
+        InputError: mean and deviation are no finite numbers, not equally many, or a deviation is not positive.
+
+    Example:
+        >>> reader = Numbers.of([np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[5.0, float("nan")]])])
+        >>> reader(torch.tensor([[[5.0, float("nan")]]])).numpy().round(2)
+        array([[[1.22, 0.  , 1.  , 0.  ]]], dtype=float32)
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, mean: Any, deviation: Any, *, masked: bool = False, differences: bool = False) -> None:
+        super().__init__()
+        means, deviations = np.array(mean, np.float64), np.array(deviation, np.float64)
+        finite = np.isfinite(means).all() and np.isfinite(deviations).all()
+        if means.ndim != 1 or means.shape != deviations.shape or not finite or not (deviations > 0).all():
+            raise InputError("mean and deviation are a finite number a feature, deviations above zero; give both (features,)")
+        self.register_buffer("mean", torch.from_numpy(means))  # float64, or times since 1970 would all be one
+        self.register_buffer("deviation", torch.from_numpy(deviations))
+        self.masked, self.differences = masked, differences
+
+    @staticmethod
+    def of(arrays: Any, *, differences: bool = False) -> Numbers:
+        """The reader whose means and deviations are those of all steps of arrays (steps, features); masked if any value is
+        missing.
+
+        Raises:
+            InputError: they differ in their features.
+        """
+        moments = _Moments(arrays[0].shape[1])
+        for start in range(0, len(arrays), 1024):
+            moments.add(np.concatenate(arrays[start : start + 1024]))
+        mean, deviation = moments.found()
+        return Numbers(mean, deviation, masked=moments.missing, differences=differences)
+
+    @property
+    def size(self) -> int:
+        """The features that it reads."""
+        return len(self.mean)
+
+    @property
+    def width(self) -> int:
+        """The features that it gives: as many, twice or three times as many."""
+        return self.size * (1 + self.masked + self.differences)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (batch, time, features) of any floating type as (batch, time, width) of PyTorch's default type."""
+        if x.shape[-1] != self.size:
+            raise InputError(f"the model reads {self.size} features, and the sequences have {x.shape[-1]}; give it the same")
+        scaled = ((x - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST).to(torch.get_default_dtype())
+        known = ~scaled.isnan()
+        scaled = scaled.nan_to_num(0.0)
+        parts = [scaled]
+        if self.masked:
+            parts.append(known.to(scaled.dtype))
+        if self.differences:
+            parts.append(torch.cat([torch.zeros_like(scaled[:, :1]), scaled[:, 1:] - scaled[:, :-1]], 1))
+        return torch.cat(parts, -1) if len(parts) > 1 else scaled
+
+    def extra_repr(self) -> str:
+        """Features, and which channels there are beside them."""
+        return f"{self.size}, masked={self.masked}, differences={self.differences}"
+
+
+class _Moments:
+    """Means and deviations of features, found a part of the data at a time, whatever their magnitude."""
+
+    def __init__(self, features: int) -> None:
+        self.counts = np.zeros(features)
+        self.means = np.zeros(features)
+        self.deviations = np.zeros(features)
+        self.missing = False
+
+    def add(self, rows: np.ndarray) -> None:
+        """Takes rows (steps, features) into account."""
+        unknown = np.isnan(rows)
+        self.missing = self.missing or bool(unknown.any())
+        counts = len(rows) - unknown.sum(0)
+        largest = np.maximum(np.abs(np.where(unknown, 0.0, rows)).max(0, initial=0.0), 1.0)
+        small = np.where(unknown, 0.0, rows / largest)
+        means = small.sum(0) / np.maximum(counts, 1)
+        deviations = np.sqrt((np.where(unknown, 0.0, small - means) ** 2).sum(0) / np.maximum(counts, 1)) * largest
+        means, total = means * largest, self.counts + counts
+        share = counts / np.maximum(total, 1)
+        apart = np.sqrt(share * (1 - share)) * np.abs(means - self.means)
+        self.deviations = np.hypot(np.hypot(np.sqrt(share) * deviations, np.sqrt(1 - share) * self.deviations), apart)
+        self.means, self.counts = self.means * (1 - share) + means * share, total
+
+    def found(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means and deviations (features,); 1 for a feature that never changes."""
+        least = 1e-12 * np.abs(self.means)  # the rounding of a feature that never changes
+        return self.means, np.where(self.deviations > least, self.deviations, 1.0)
+
+
+class Tokens(Reader):
+    """Token numbers (batch, time) through an embedding.
+
+    Args:
+        vocabulary: the number of different tokens; those of 0 are unknown ones.
+        features: of each token's embedding.
+        unknown: the rate at which a token is taken for an unknown one while training, so that unknown ones mean something.
+
+    Example:
+        >>> Tokens(50, 8)(torch.zeros(2, 7, dtype=torch.int64)).shape
+        torch.Size([2, 7, 8])
+    """
+
+    def __init__(self, vocabulary: int, features: int, *, unknown: float = 0.0) -> None:
+        super().__init__()
+        if vocabulary < 1 or features < 1 or not 0 <= unknown < 1:
+            raise InputError(
+                "vocabulary and features are positive whole numbers and unknown is a rate from 0 up to but not including 1; "
+                f"got {vocabulary}, {features}, {unknown}"
+            )
+        self.embedding, self.unknown = nn.Embedding(vocabulary, features), unknown
+
+    @property
+    def size(self) -> int:
+        """The number of different tokens."""
+        return self.embedding.num_embeddings
+
+    @property
+    def width(self) -> int:
+        """The features of an embedding."""
+        return self.embedding.embedding_dim
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (batch, time) as (batch, time, width)."""
+        if self.training and self.unknown:
+            tokens = tokens.masked_fill(torch.rand(tokens.shape, device=tokens.device) < self.unknown, 0)
+        return self.embedding(tokens)
+
+
+class SequenceEncoder(Composed[tuple[Any, ...]]):
+    """A reader and the recurrent layers above it: outputs at every step, and the last state.
+
+    It is called as any `rondeau.nn.Layer`, on whatever its reader reads: numbers (batch, time, features) or tokens (batch,
+    time).
+
+    Args:
+        reader: what makes features of the sequences.
+        body: the recurrent layers, such as `recurrent_layers` makes.
+        dropout: the rate on the reader's features, while training.
+
+    Raises:
+        InputError: the layers read another number of features than the reader gives.
+
+    Example:
+        >>> from rondeau.models.layers import recurrent_layers
+        >>> reader = Tokens(50, 8)
+        >>> encoder = SequenceEncoder(reader, recurrent_layers("gru", reader.width, 16, bidirectional=True))
+        >>> y, state = encoder(torch.zeros(2, 7, dtype=torch.int64), lengths=[7, 3])
+        >>> y.shape
+        torch.Size([2, 7, 32])
+    """
+
+    def __init__(self, reader: Reader, body: Layer[Any], dropout: float = 0.0) -> None:
+        super().__init__()
+        if body.input_size != reader.width:
+            raise InputError(f"the reader gives {reader.width} features, and the layers read {body.input_size}; give the same")
+        self.reader, self.body, self.dropout = reader, body, nn.Dropout(dropout)
+
+    @property
+    def input_size(self) -> int:
+        """What its reader reads: features, or different tokens."""
+        return self.reader.size
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output."""
+        return self.body.output_size
+
+    def initial_state(self, batch: int) -> Any:
+        """The state that ``batch`` sequences start with."""
+        return self.body.initial_state(batch)
+
+    def _forward(self, x: Tensor, state: Any, given: Given) -> tuple[Tensor, Any, Traces]:
+        return self._run("body", self.dropout(self.reader(x)), state, given)
