@@ -31,6 +31,18 @@ def layer_norm(epsilon: float) -> Cell:
     return layer_norm
 
 
+def scaled() -> Cell:
+    """``y = g x + b``, feature by feature."""
+
+    @cell
+    def scaled(x=input(), last=state("input"), g=vector("input"), b=bias("input")):
+        y = g * x + b
+        last = x
+        return y, last
+
+    return scaled
+
+
 def pointwise(f: Callable[[Expr], Expr]) -> Cell:
     """``y = f(x)``."""
 

@@ -1,6 +1,7 @@
 """Corpora, tokenizers and batching; sequences and series from files, frames and arrays, checked."""
 
 from rondeau.data.arrays import sequences_of, series_of
+from rondeau.data.bio import EntityScores, Follows, bio_follows, entities, entity_scores, is_bio
 from rondeau.data.columns import Columns
 from rondeau.data.corpus import NAMES, Text, load_text, read, strip_licence
 from rondeau.data.frames import sequences_of_frame, series_of_frame
@@ -20,6 +21,8 @@ __all__ = [
     "Bytes",
     "Characters",
     "Columns",
+    "EntityScores",
+    "Follows",
     "Frequency",
     "Labels",
     "RaggedBatches",
@@ -35,7 +38,11 @@ __all__ = [
     "Tokenizer",
     "Window",
     "Words",
+    "bio_follows",
+    "entities",
+    "entity_scores",
     "hold_out",
+    "is_bio",
     "load_text",
     "padded",
     "read",

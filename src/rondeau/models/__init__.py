@@ -1,5 +1,6 @@
 """Models, one file a sequence-task shape, and the baselines they are compared with."""
 
+from rondeau.models.crf import CRF
 from rondeau.models.encoder import Numbers, Reader, SequenceEncoder, Tokens
 from rondeau.models.generation import Choice, beginning, generate
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
@@ -8,6 +9,7 @@ from rondeau.models.ngram import NGram, Score, compare
 from rondeau.models.scorer import Scorer
 
 __all__ = [
+    "CRF",
     "Choice",
     "LanguageModel",
     "NGram",
