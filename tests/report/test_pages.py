@@ -111,6 +111,7 @@ def test_coverage_leaves_out_what_is_not_known() -> None:
     zero = np.zeros((1, 4))
     text = forecasts.quality(truth, zero, zero - 1, zero + 1, 0.8).html()
     assert "66.7 % of what came" in text
+    assert "nothing to compare" in forecasts.quality(zero * np.nan, zero, None, None, 0.8).html()
 
 
 def test_a_wrong_tag_is_marked_and_an_unknown_truth_is_not() -> None:

@@ -61,7 +61,7 @@ def _figures(run: Run, corpus: Text) -> dict[str, Any]:
 
     unknowns = run.tokenizer.unknowns(corpus.text)
     left_out = unknowns if run.tokenizer.kind == "characters" else 0
-    scored = Text.of(_known(run.tokenizer, corpus.text)) if left_out else corpus
+    scored = Text.of(run.tokenizer.encodable(corpus.text)) if left_out else corpus
     tokens = run.tokenizer.encode(scored.text)
     if len(tokens) < 2:
         raise InputError(f"{corpus.name} has fewer than two tokens that the network knows; give more text, or another")
@@ -77,11 +77,6 @@ def _figures(run: Run, corpus: Text) -> dict[str, Any]:
         "unknowns": unknowns,
         "left_out": left_out,
     }
-
-
-def _known(tokenizer: Any, text: str) -> str:
-    """What the alphabet holds of a text."""
-    return "".join(filter(set(tokenizer.alphabet).__contains__, text))
 
 
 def _shown(value: float | None) -> str:

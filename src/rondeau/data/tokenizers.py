@@ -47,6 +47,10 @@ class Tokenizer:
         """How many tokens of ``text`` are unknown."""
         return 0
 
+    def encodable(self, text: str) -> str:
+        """``text`` without what `encode` refuses: the characters outside an alphabet."""
+        return text
+
     def settings(self) -> dict[str, Any]:
         """What, beside the kind, makes an equal tokenizer again."""
         return {}
@@ -114,6 +118,10 @@ class Characters(Tokenizer):
         """How many characters are not in the alphabet."""
         codes = _code_points(text)
         return int((self._table[np.minimum(codes, len(self._table) - 1)] < 0).sum())
+
+    def encodable(self, text: str) -> str:
+        """See `Tokenizer.encodable`."""
+        return "".join(filter(set(self.alphabet).__contains__, text))
 
     def decode(self, tokens: Tensor) -> str:
         """See `Tokenizer.decode`."""

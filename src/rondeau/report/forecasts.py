@@ -70,14 +70,18 @@ def quality(truth: np.ndarray, middle: np.ndarray, low: np.ndarray | None, high:
         truth, middle, low, high: forecasts (forecasts, horizon), NaN in ``truth`` where it is not known.
         level: the share that the intervals are to hold, 0 to 1.
     """
-    errors = np.abs(middle - truth)
-    parts = [paragraph(f"Mean absolute error {np.nanmean(errors):.4g} over {int((~np.isnan(errors)).sum()):,} values.")]
+    known = ~np.isnan(truth)
+    if not known.any():
+        return Section("Accuracy", (paragraph("What came is not known, so there is nothing to compare with."),))
+    errors = np.where(known, np.abs(middle - truth), 0.0)
+    by_step = errors.sum(0) / np.where(known.any(0), known.sum(0), np.nan)
+    parts = [paragraph(f"Mean absolute error {errors.sum() / known.sum():.4g} over {int(known.sum()):,} values.")]
     if low is not None and high is not None:
         inside = (truth >= low) & (truth <= high)
-        share = inside[~np.isnan(truth)].mean()
+        share = inside[known].mean()
         parts.append(paragraph(f"{100 * share:.1f} % of what came lay in the intervals of {100 * level:g} %."))
     made, (axes,) = panels(1, 2.2)
-    axes.plot(np.arange(1, truth.shape[1] + 1), np.nanmean(errors, 0), color=COLOURS[0], linewidth=1.5)
+    axes.plot(np.arange(1, truth.shape[1] + 1), by_step, color=COLOURS[0], linewidth=1.5)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("steps ahead")
     axes.set_ylabel("mean absolute error")
