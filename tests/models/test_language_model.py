@@ -157,6 +157,11 @@ def test_a_head_without_a_bias_is_stepped_by_a_kernel() -> None:
     ("options", "message"),
     [
         ({"head": torch.nn.Linear(8, 6)}, "the head gives 6 logits for a vocabulary of 7"),
+        (
+            {"head": torch.nn.Linear(5, 7)},
+            "the head cannot read 8 features a step, as the last layer outputs .*; give one that can",
+        ),
+        ({"embedding": torch.nn.Linear(5, 7)}, r"the embedding cannot read tokens \(batch, time\) "),
         ({"embedding": torch.nn.Flatten()}, r"the embedding makes \(1, 1\) of one step of one text"),
         ({"embedding": Factored(7, 2, 8), "tied": True}, "tied weights are those of the model's own embedding and head"),
         ({"head": torch.nn.Linear(8, 7), "embedding": 8, "tied": True}, "tied weights are those of the model's own"),

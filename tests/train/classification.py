@@ -52,9 +52,6 @@ class Classification:
         self.batches = RaggedBatches(self.sequences[:120], 16, seed=seed)
         self.held = RaggedBatches(self.sequences[120:], 40, shuffle=False)
 
-    def initial_state(self, model: Classifier) -> Any:
-        raise AssertionError("no state is carried")
-
     def loss(self, model: Classifier, batch: Batch, state: Any) -> tuple[Tensor, float, Any]:
         assert state is None
         logits = model(batch.inputs, batch.lengths)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from classification import Classification, Classifier, training
-from tiny_runs import TEXT, tiny, weights
+from tiny_runs import TEXT, tiny
 
 from rondeau import InputError, RunError
 from rondeau.train import (
@@ -17,17 +17,14 @@ from rondeau.train import (
     Checkpoints,
     EarlyStopping,
     Metric,
-    RunFolder,
     Training,
     TrainingSettings,
     kinds,
-    load,
     loop,
     optimizer,
     start,
     state,
 )
-from rondeau.train.weights import put_weights
 
 NO_CUDA = not torch.cuda.is_available()
 
@@ -206,10 +203,17 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("found", ["meta", pytest.param("cuda", marks=pytest.mark.skipif(NO_CUDA, reason="needs CUDA"))])
 def test_a_model_goes_to_the_device_of_the_settings(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
     monkeypatch.setattr(loop, "device", lambda name: torch.device(found))
-    made = training(optimizer="adagrad")
+    made = training(optimizer="adagrad", device="cpu")
     assert all(each.device.type == found for each in (*made.model.parameters(), *made.model.buffers()))
     if found == "cuda":
         assert all(part["sum"].is_cuda for part in made.optimizer.state.values())
+
+
+def test_a_model_stays_where_it_was_put_when_the_settings_name_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "move", lambda *given: pytest.fail("the model was moved"))
+    assert training().settings.device is None
+    with pytest.raises(pytest.fail.Exception, match="was moved"):
+        training(device="cpu")
 
 
 def test_a_seed_that_nothing_began_with_is_refused() -> None:
@@ -254,49 +258,7 @@ def test_a_metric_is_said_in_its_own_words() -> None:
     assert Metric("mean_error", wording="error {:.1f} degrees").say(1.23) == "error 1.2 degrees"
 
 
-TEXTS = {"model.json": kinds.to_json("classifier"), "config.toml": ""}
-
-
-@pytest.mark.parametrize("options", [{}, {"patience": 2}, {"optimizer": "sgd"}])
-def test_a_folder_keeps_a_run_of_another_kind_and_it_goes_on_exactly(tmp_path: Path, options: dict[str, object]) -> None:
-    def begun(name: str) -> BaseRun:
-        made = training(**options)
-        run = BaseRun(model=made.model, settings=made.settings, training=made)
-        run.create(tmp_path / name, TEXTS)
-        return run
-
-    begun("whole").fit()
-    part = begun("part")
-    part.fit(lambda row: setattr(part.training, "stopping", row["step"] == 23))
-
-    place = RunFolder.open(tmp_path / "part")
-    place.claim()
-    found = place.read(("model", "state"))
-    made = training(**options)
-    put_weights(made.model, found.tensors("model"))
-    on = BaseRun(model=made.model, settings=made.settings, training=made, folder=place, facts=found.manifest.facts)
-    on.go_on(found, {})
-    assert made.progress.step == 23 and len(on.record.rows) >= 23
-    on.fit()
-    assert weights(tmp_path / "part") == weights(tmp_path / "whole")
-    with pytest.raises(RunError, match="holds a 'classifier', but what is asked for needs a 'language model'"):
-        load(tmp_path / "part")
-
-
-def test_a_folder_of_another_kind_goes_on_for_more(tmp_path: Path) -> None:
-    made = training(steps=5)
-    run = BaseRun(model=made.model, settings=made.settings, training=made)
-    run.create(tmp_path / "run", TEXTS)
-    run.fit()
-    place = RunFolder.open(tmp_path / "run")
-    found = place.read(("model", "state"))
-    again = training(steps=5)
-    put_weights(again.model, found.tensors("model"))
-    on = BaseRun(model=again.model, settings=again.settings, training=again, folder=place, facts=found.manifest.facts)
-    on.go_on(found, {"epochs": 0.5})
-    on.fit()
-    assert on.settings.epochs == on.facts.settings["epochs"] and made.progress.step < again.progress.step
-    assert again.progress.step == again.task.batches.steps(on.settings.epochs)
+TEXTS = {"model.json": kinds.Kind("classifier").to_json(), "config.toml": ""}
 
 
 @pytest.mark.parametrize(

@@ -204,12 +204,21 @@ def _width(module: nn.Module, given: Tensor, what: str) -> int:
     """How many features a module gives, found by running it on one step.
 
     Raises:
-        InputError: what it gives is not (batch, time, features).
+        InputError: it cannot read what it is given, or what it gives is not (batch, time, features).
     """
     training = module.training
-    with torch.no_grad():
-        got = module.eval()(given)
-    module.train(training)
+    try:
+        with torch.no_grad():
+            got = module.eval()(given)
+    except RuntimeError as error:
+        reads = (
+            f"{given.shape[-1]} features a step, as the last layer outputs"
+            if given.is_floating_point()
+            else "tokens (batch, time)"
+        )
+        raise InputError(f"the {what} cannot read {reads} ({str(error).splitlines()[0]}); give one that can") from error
+    finally:
+        module.train(training)
     if not isinstance(got, Tensor) or got.dim() != 3 or got.shape[:2] != (1, 1):
         shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
         raise InputError(f"the {what} makes {shape} of one step of one text; it should make (1, 1, features)")

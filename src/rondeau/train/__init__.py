@@ -11,15 +11,18 @@ from rondeau.train.settings import LanguageModelSettings, Settings, TextSettings
 if TYPE_CHECKING:
     from rondeau.train.callbacks import Callback, Checkpoints, EarlyStopping, OnRow
     from rondeau.train.folder import RunFolder
+    from rondeau.train.keeping import SavedRun, keep, open_run
+    from rondeau.train.kinds import Kind
     from rondeau.train.language_modelling import LanguageModelling, evaluate
     from rondeau.train.loop import Training
     from rondeau.train.optimizers import optimizer
     from rondeau.train.progress import Progress
     from rondeau.train.record import Record, bits
     from rondeau.train.run import BaseRun, Run
+    from rondeau.train.same_data import fingerprint
     from rondeau.train.scoring import NetworkScorer
     from rondeau.train.starting import load, resume, start
-    from rondeau.train.task import Batches, Metric, Task
+    from rondeau.train.task import Batches, CarryingTask, Metric, Task
     from rondeau.train.tensors import digest
     from rondeau.train.weights import put_weights
 
@@ -28,7 +31,12 @@ _LATE = {
     "Checkpoints": "callbacks",
     "EarlyStopping": "callbacks",
     "OnRow": "callbacks",
+    "fingerprint": "same_data",
     "RunFolder": "folder",
+    "SavedRun": "keeping",
+    "keep": "keeping",
+    "open_run": "keeping",
+    "Kind": "kinds",
     "LanguageModelling": "language_modelling",
     "evaluate": "language_modelling",
     "Training": "loop",
@@ -36,6 +44,7 @@ _LATE = {
     "Progress": "progress",
     "NetworkScorer": "scoring",
     "Batches": "task",
+    "CarryingTask": "task",
     "Metric": "task",
     "Task": "task",
     "digest": "tensors",
@@ -63,8 +72,10 @@ __all__ = [
     "BaseRun",
     "Batches",
     "Callback",
+    "CarryingTask",
     "Checkpoints",
     "EarlyStopping",
+    "Kind",
     "LanguageModelSettings",
     "LanguageModelling",
     "Metric",
@@ -75,6 +86,7 @@ __all__ = [
     "Run",
     "RunFolder",
     "RunWarning",
+    "SavedRun",
     "Settings",
     "Task",
     "TextSettings",
@@ -83,7 +95,10 @@ __all__ = [
     "bits",
     "digest",
     "evaluate",
+    "fingerprint",
+    "keep",
     "load",
+    "open_run",
     "optimizer",
     "put_weights",
     "resume",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from rondeau.errors import RunError
 from rondeau.train.files import exists, is_folder, read_plain
-from rondeau.train.manifest import LONGEST, OLD, TEXTS, Manifest, sha256
+from rondeau.train.manifest import LONGEST, OLD, Manifest, longest, sha256
 from rondeau.train.tensors import TensorFile
 
 MANIFEST, STAGING, PENDING = "manifest.json", ".staging", "pending"
@@ -72,7 +72,7 @@ def newest(folder: Path) -> tuple[Path, bytes]:
         if place.name != PENDING or not exists(folder / MANIFEST) or _old(folder):
             return place, raw
     missing = "config.toml" if not exists(folder / "config.toml") else MANIFEST
-    raise RunError(f"{folder} is not a run folder: {missing} is missing; train one with `rondeau train`")
+    raise RunError(f"{folder} is not a run folder: {missing} is missing; give the folder of a run")
 
 
 def _old(folder: Path) -> bool:
@@ -91,7 +91,7 @@ def _read(folder: Path, place: Path, raw: bytes, parts: tuple[str, ...]) -> Chec
 
 
 def _text(path: Path, name: str, wanted: str) -> str:
-    raw = read_plain(path, TEXTS[name])
+    raw = read_plain(path, longest(name))
     if sha256(raw) != wanted:
         raise RunError(f"{path} was changed or damaged since it was written; restore it from a copy")
     try:

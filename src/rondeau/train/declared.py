@@ -93,8 +93,10 @@ class Group:
         Raises:
             InputError: one is not.
         """
+        defaults = self.defaults()
         for name, declared in self.declared().items():
-            declared.check(name, getattr(self, name))
+            if getattr(self, name) is not None or defaults[name] is not None:
+                declared.check(name, getattr(self, name))
         return self
 
     def section(self, name: str) -> Any:
@@ -103,7 +105,9 @@ class Group:
         return kind(**{part: getattr(self, part) for part in kind.declared()})
 
     def to_toml(self) -> str:
-        """The settings as TOML, a table a section; what is None or empty is left out."""
+        """The settings as TOML, a table a section where there are any; what is None or empty is left out."""
+        if not self.sections:
+            return self._lines(self.declared())
         tables = ((name, kind.declared()) for name, kind in self.sections.items())
         return "\n".join(f"[{name}]\n{self._lines(names)}" for name, names in tables)
 

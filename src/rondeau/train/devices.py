@@ -11,15 +11,15 @@ from rondeau.errors import InputError
 from rondeau.train.settings import TrainingSettings
 
 
-def device(name: str) -> torch.device:
-    """The device of that name.
+def device(name: str | None) -> torch.device:
+    """The device of that name; the processor if none is given.
 
     Raises:
         InputError: this machine has none.
     """
     if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not torch.backends.mps.is_available()):
         raise InputError(f"device is {name}, which PyTorch does not find here; choose cpu, or a machine that has {name}")
-    return torch.device(name)
+    return torch.device(name or "cpu")
 
 
 def move(model: nn.Module, optimizer: torch.optim.Optimizer, where: torch.device) -> None:

@@ -1,11 +1,11 @@
 """Run folders: what a training run leaves behind, written so that a crash at any moment loses nothing.
 
-``config.toml``, ``cell.json`` and ``tokenizer.json`` say what was built; ``metrics.jsonl`` is the record. A checkpoint is a
-file of weights and one of everything else that going on takes; both are named by their content. ``manifest.json`` names the
-two of the newest checkpoint and holds a SHA-256 of every tensor and text; it is replaced by one rename, so whoever reads it
-gets one checkpoint and not a mixture. A new run is first written whole into ``.staging/``, its manifest last; then its files
-move up, the manifest last again. Whoever reads takes a file from there while there is a manifest. ``lock`` keeps a second
-writer out.
+``model.json`` names the kind of run; ``config.toml`` and the texts of that kind say what was built; ``metrics.jsonl`` is the
+record. A checkpoint is a file of weights and one of everything else that going on takes; both are named by their content.
+``manifest.json`` names the two of the newest checkpoint and holds a SHA-256 of every tensor and text; it is replaced by one
+rename, so whoever reads it gets one checkpoint and not a mixture. A new run is first written whole into ``.staging/``, its
+manifest last; then its files move up, the manifest last again. Whoever reads takes a file from there while there is a manifest.
+``lock`` keeps a second writer out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from rondeau.train.files import exists, flush_folder, is_folder, os_errors, writ
 from rondeau.train.lock import NAME as LOCK
 from rondeau.train.lock import Lock
 from rondeau.train.manifest import NAME as PART
-from rondeau.train.manifest import OLD, PARTS, TEXTS, Facts, Manifest, sha256
+from rondeau.train.manifest import OLD, PARTS, TEXT, TEXTS, Facts, Manifest, longest, sha256
 from rondeau.train.tensors import digest, packed
 
 OLD_PARTS = tuple(f"{part}.safetensors" for part in PARTS)
@@ -60,9 +60,9 @@ class RunFolder:
         if rest is not None and (not rest or (rest == [STAGING] and not exists(place / STAGING / MANIFEST))):
             return
         if not overwrite:
-            raise RunError(f"{place} exists already; give another --run, or --overwrite to replace it")
+            raise RunError(f"{place} exists already; choose another folder, or overwrite it")
         if rest is None or not (MANIFEST in rest or "config.toml" in rest or all(map(_ours, rest))):
-            raise RunError(f"{place} exists and is not a run folder, so it is not overwritten; give another --run")
+            raise RunError(f"{place} exists and is not a run folder, so it is not overwritten; choose another folder")
 
     @staticmethod
     def create(
@@ -84,20 +84,21 @@ class RunFolder:
             folder.path.mkdir(parents=True, exist_ok=True)
         folder.lock.acquire()
         try:
+            before = folder._described()
             folder._stage(texts, parts, facts)
         except BaseException:
             folder._abandon()
             raise
         folder.settle()
-        folder._sweep(old=True)
+        folder._sweep(old=True, texts=before - set(texts))
         return folder
 
     def _stage(self, texts: Mapping[str, str], parts: Mapping[str, Mapping[str, Tensor]], facts: Facts) -> None:
         """Writes a run whole beside the one that is there."""
         self.settle()
         for name, text in texts.items():
-            if len(text.encode()) > TEXTS[name]:
-                raise RunError(f"{name} would have more than {TEXTS[name]:,} bytes; is there a smaller --vocabulary?")
+            if len(text.encode()) > longest(name):
+                raise RunError(f"{name} would have more than {longest(name):,} bytes; choose a smaller vocabulary")
         staging = self.path / STAGING
         with os_errors(staging):
             staging.mkdir(exist_ok=True)
@@ -109,6 +110,12 @@ class RunFolder:
         with os_errors(self.path):
             flush_folder(self.path)
         self._last = manifest
+
+    def _described(self) -> set[str]:
+        """The texts of the run that is there, if one is."""
+        with suppress(RunError):
+            return set(Manifest.of(newest(self.path)[1], MANIFEST).texts)
+        return set()
 
     def _abandon(self) -> None:
         """Takes back what a failed `create` has made, as far as that goes."""
@@ -134,7 +141,7 @@ class RunFolder:
         with os_errors(folder.path, "give the folder of a run"):
             there = "\0" not in str(path) and folder.path.is_dir()
         if not there:
-            raise RunError(f"there is no run folder {str(path)!r}; `rondeau train CORPUS --run FOLDER` makes one")
+            raise RunError(f"there is no run folder {str(path)!r}; give the folder of a run")
         folder.read(()).manifest  # noqa: B018
         return folder
 
@@ -210,7 +217,7 @@ class RunFolder:
             return
         if exists(staging / MANIFEST):
             with os_errors(self.path, _WHOLE):
-                names = [name for name in os.listdir(staging) if _ours(name) and name != MANIFEST]
+                names = [name for name in os.listdir(staging) if _inside(name) and name != MANIFEST]
                 for step in (names, [MANIFEST]):
                     for name in step:
                         os.replace(staging / name, self.path / name)
@@ -222,16 +229,16 @@ class RunFolder:
         """Removes a folder of ours, if nothing is in it but files of ours."""
         place = self.path / name
         if is_folder(place):
-            for item in filter(_ours, os.listdir(place)):
+            for item in filter(_inside, os.listdir(place)):
                 os.unlink(place / item)
             os.rmdir(place)
 
-    def _sweep(self, old: bool) -> None:
-        """Removes what the newest checkpoint does not name; what cannot be removed now, the next time."""
+    def _sweep(self, old: bool, texts: Collection[str] = ()) -> None:
+        """Removes what the newest checkpoint does not name, and ``texts``; what cannot be removed now, the next time."""
         keep = set(Manifest.of(newest(self.path)[1], MANIFEST).files.values())
         with suppress(OSError):
             for name in os.listdir(self.path):
-                left = _TEMPORARY.match(name) or PART.match(name) or (old and name in OLD_PARTS)
+                left = _TEMPORARY.match(name) or PART.match(name) or (old and name in OLD_PARTS) or name in texts
                 if left and name not in keep:
                     with suppress(OSError):
                         os.unlink(self.path / name)
@@ -242,3 +249,8 @@ def _ours(name: str) -> bool:
     """Whether a name is one that a run folder of any version may hold."""
     known = (*TEXTS, *OLD_PARTS, MANIFEST, STAGING, PENDING, record.NAME, LOCK)
     return name in known or bool(PART.match(name) or _TEMPORARY.match(name))
+
+
+def _inside(name: str) -> bool:
+    """Whether a name is one that a folder of ours inside a run folder may hold, where every kind has texts of its own."""
+    return _ours(name) or bool(TEXT.match(name))

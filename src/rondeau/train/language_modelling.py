@@ -43,7 +43,7 @@ class LanguageModelling:
         return () if self.held is None else METRICS
 
     def initial_state(self, model: LanguageModel) -> Any:
-        """See `Task.initial_state`."""
+        """See `CarryingTask.initial_state`."""
         return model.initial_state(self.batches.batch)
 
     def loss(self, model: LanguageModel, batch: Window, state: Any) -> tuple[Tensor, float, Any]:

@@ -32,12 +32,12 @@ class Training:
     A run that stops early has the best weights in its model once it has ended; ``last`` are then those that training goes on
     with.
 
-    Every setting is obeyed or refused. Made, it moves the model, and what the optimizer keeps, to ``device``, has PyTorch use
-    so many ``threads`` from then on, and with a ``patience`` adds that `EarlyStopping` before the callbacks. What it cannot do
-    itself is yours: the batches and the task's own tensors are on the device because the task makes them there;
-    ``torch.manual_seed(seed)`` comes before the model is made, whose initial weights are drawn then; and `Checkpoints`, which
-    `BaseRun.fit` adds, save every ``save_every`` seconds. A seed or a time between checkpoints other than the default is
-    refused where nothing has done so.
+    Every setting is obeyed or refused. Made, it moves the model, and what the optimizer keeps, to ``device`` where one is
+    named, has PyTorch use so many ``threads`` from then on, and with a ``patience`` adds that `EarlyStopping` before the
+    callbacks. What it cannot do itself is yours: the batches and the task's own tensors are on the device because the task
+    makes them there; ``torch.manual_seed(seed)`` comes before the model is made, whose initial weights are drawn then; and
+    `Checkpoints`, which `BaseRun.fit` adds, save every ``save_every`` seconds. A seed or a time between checkpoints other than
+    the default is refused where nothing has done so.
 
     Args:
         model: what learns.
@@ -75,7 +75,8 @@ class Training:
         self.last: dict[str, Tensor] | None = None
         check_seed(self.settings)
         use_threads(self.settings.threads)
-        move(model, optimizer, device(self.settings.device))
+        if self.settings.device is not None:
+            move(model, optimizer, device(self.settings.device))
         for module in model.modules():
             if isinstance(module, Recurrent) and settings.clip_step is not None:
                 module.clip = settings.clip_step

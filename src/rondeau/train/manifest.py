@@ -16,11 +16,15 @@ KINDLESS = 2  # no model.json: every run was one of a language model
 OLD = 1  # fixed names model.safetensors and state.safetensors, no digest of the manifest itself, less said
 LONGEST = 1 << 23
 TEXTS = {"model.json": 1 << 16, "config.toml": 1 << 20, "cell.json": 1 << 24, "tokenizer.json": 1 << 25}
-"""The descriptions, and how many bytes each may have. A kind of model has those that it needs."""
+"""The descriptions of which is known how many bytes each may have. A kind of model has those that it needs, and others."""
+LONGEST_TEXT = 1 << 26
+MOST_TEXTS = 16
 ALWAYS = ("model.json", "config.toml")
 KINDLESS_TEXTS = ("config.toml", "cell.json", "tokenizer.json")
 PARTS = ("model", "state")
 NAME = re.compile(r"(model|state)-[0-9a-f]{16}\.safetensors\Z")
+TEXT = re.compile(r"(?!manifest\.)[a-z][a-z0-9_-]{0,40}\.(json|toml|txt)\Z")
+"""The names that a description may have."""
 _SHA = re.compile(r"[0-9a-f]{64}\Z")
 MORE = ("minutes", "epochs", "steps", "learning_rate")
 
@@ -111,7 +115,9 @@ def _new(body: dict[str, Any]) -> Manifest:
         if not NAME.match(_text(name)) or not name.startswith(part):
             raise ValueError(f"a file {name!r}")
     texts = _hashes(body["texts"], None if body["format"] == FORMAT else KINDLESS_TEXTS)
-    if body["format"] == FORMAT and not set(ALWAYS) <= set(texts) <= set(TEXTS):
+    if body["format"] == FORMAT and not (
+        set(ALWAYS) <= set(texts) and all(map(TEXT.match, texts)) and len(texts) <= MOST_TEXTS
+    ):
         raise ValueError(f"hashes of {sorted(texts)[:4]}")
     hashes = {part: _hashes(body["sha256"][part]) for part in PARTS}
     return Manifest(facts, texts, files, hashes, body["format"])
@@ -126,6 +132,11 @@ def _old(body: dict[str, Any]) -> Manifest:
 
 def _digest(body: dict[str, Any]) -> str:
     return sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode())
+
+
+def longest(name: str) -> int:
+    """How many bytes the description of that name may have."""
+    return TEXTS.get(name, LONGEST_TEXT)
 
 
 def sha256(data: bytes) -> str:

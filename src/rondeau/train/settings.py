@@ -95,7 +95,9 @@ class TrainingSettings(Group):
     evaluations: int = setting(6, "Evaluations on held-out data, evenly over the run.", least=1, most=100_000)
     patience: int | None = setting(None, "Stop after so many evaluations without progress.", least=1)
     seed: int = setting(1, "Of all randomness.", least=0, most=1 << 1024)
-    device: str = setting("cpu", "cpu, cuda or mps.", choices=("cpu", "cuda", "mps"))
+    device: str | None = setting(
+        None, "cpu, cuda or mps; that of the model if not given, which is cpu for a new one.", choices=("cpu", "cuda", "mps")
+    )
     threads: int | None = setting(None, "Processor threads.", least=1, most=THREADS)
     save_every: float = setting(60.0, "The longest time between two checkpoints, in seconds.", above=0)
 

@@ -15,9 +15,9 @@ from rondeau.data import Text, Tokenizer, hold_out, load_text, tokenizer
 from rondeau.errors import DataError, RunError, RunWarning
 from rondeau.ir import Cell, from_json, to_json
 from rondeau.train import building, kinds
-from rondeau.train.checkpoint import Checkpoint
 from rondeau.train.devices import device, use_seed, use_threads
 from rondeau.train.folder import RunFolder
+from rondeau.train.keeping import SavedRun, open_run
 from rondeau.train.manifest import Facts, Fingerprint
 from rondeau.train.run import Run
 from rondeau.train.settings import Settings
@@ -98,8 +98,8 @@ def _new(settings: Settings, corpus: Text, cell: Cell | None) -> Run:
 def _texts(run: Run) -> dict[str, str]:
     """What a folder says of its run, by the names of the files."""
     return {
-        kinds.NAME: kinds.to_json(kinds.LANGUAGE_MODEL),
-        "config.toml": run.settings.to_toml(),
+        kinds.NAME: kinds.LANGUAGE_MODEL.to_json(),
+        kinds.CONFIG: run.settings.to_toml(),
         "cell.json": to_json(run.cell),
         "tokenizer.json": run.tokenizer.to_json(),
     }
@@ -145,7 +145,8 @@ def resume(
 
 def _resumed(place: RunFolder, corpus: Text | str | Path | None, more: dict[str, float | None]) -> Run:
     found = place.read(("model", "state"))
-    run = _loaded(place, found)
+    kinds.LANGUAGE_MODEL.check(found.texts, place.path)
+    run = _loaded(SavedRun(place, found, kinds.LANGUAGE_MODEL))
     text = _corpus(run, corpus)
     try:
         run.train, run.held = hold_out(run.tokenizer.encode(text.text), run.settings.held_out)
@@ -166,23 +167,20 @@ def load(folder: str | Path) -> Run:
     Raises:
         RunError: the folder is not sound.
     """
-    place = RunFolder.open(folder)
-    return _loaded(place, place.read())
+    return _loaded(open_run(folder, kinds.LANGUAGE_MODEL))
 
 
-def _loaded(place: RunFolder, found: Checkpoint) -> Run:
-    facts, where = found.manifest.facts, str(place.path / "config.toml")
-    kinds.check(found.texts, kinds.LANGUAGE_MODEL, ("cell.json", "tokenizer.json"), place.path)
-    values = Settings.flat(Settings.toml(found.texts["config.toml"], where)) | dict(facts.settings)
-    settings = Settings.of({name: value for name, value in values.items() if value is not None}).checked()
-    chosen, words = from_json(found.texts["cell.json"]), Tokenizer.from_json(found.texts["tokenizer.json"])
-    building.check_file(found.parts["model"], settings, chosen, words)
+def _loaded(saved: SavedRun) -> Run:
+    settings = saved.settings
+    assert isinstance(settings, Settings)
+    chosen, words = from_json(saved.texts["cell.json"]), Tokenizer.from_json(saved.texts["tokenizer.json"])
+    building.check_file(saved.checkpoint.parts["model"], settings, chosen, words)
     model = building.language_model(settings, chosen, words)
-    tensors = found.tensors("model")
+    tensors = saved.checkpoint.tensors("model")
     if settings.tied:
         tensors.pop("head.weight", None)  # format 1 had it twice
     put_weights(model, tensors)
-    return Run(model=model, settings=settings, tokenizer=words, cell=chosen, folder=place, facts=facts)
+    return Run(model=model, settings=settings, tokenizer=words, cell=chosen, folder=saved.folder, facts=saved.facts)
 
 
 def _corpus(run: Run, given: Text | str | Path | None) -> Text:

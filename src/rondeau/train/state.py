@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from rondeau.train import optimizers
 from rondeau.train.devices import put_random_states, random_states
 from rondeau.train.loop import Training
 from rondeau.train.progress import Progress
+from rondeau.train.task import CarryingTask
 from rondeau.train.tensors import Entry
 from rondeau.train.weights import copied, weights
 
@@ -23,7 +24,7 @@ OLD_PROGRESS = 4  # format 1 kept the first four figures, the weights as they we
 
 def saved(training: Training) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The weights for use, and the rest: optimizer, random state, cursor, carried state, progress, the last weights."""
-    rest = {**random_states(training.settings.device), "progress": _vector(*vars(training.progress).values())}
+    rest = {**random_states(_device(training)), "progress": _vector(*vars(training.progress).values())}
     rest["cursor"] = _vector(*training.task.batches.state_dict().values())
     if numbers := training.schedule.state():
         rest["schedule"] = _vector(*numbers)
@@ -69,7 +70,7 @@ def restore(training: Training, found: Mapping[str, Tensor]) -> None:
     optimizers.put(training.optimizer, _under("optimizer.", found))
     device = next(training.model.parameters()).device
     carried = {name: value.to(device) for name, value in _under("carried.", found).items()}
-    training.state = _nested(training.task.initial_state(training.model), carried, "") if carried else None
+    training.state = _nested(_initial(training), carried, "") if carried else None
     training.best = training.last = None
     if best := _under("best.", found):
         training.best = {name: best[name] for name in weights(training.model)}
@@ -95,7 +96,7 @@ def _progress(numbers: list[float]) -> Progress:
 
 def _expected(training: Training, names: set[str]) -> Iterator[tuple[str, set[tuple[torch.dtype, tuple[int, ...]]]]]:
     """Every tensor that a state must have, of which types and shapes."""
-    for name, value in random_states(training.settings.device).items():
+    for name, value in random_states(_device(training)).items():
         yield name, {(value.dtype, tuple(value.shape))}
     yield "progress", {(torch.float64, (length,)) for length in (OLD_PROGRESS, len(fields(Progress)))}
     yield "cursor", {(torch.float64, (len(training.task.batches.state_dict()),))}
@@ -106,11 +107,21 @@ def _expected(training: Training, names: set[str]) -> Iterator[tuple[str, set[tu
         for name, dtype, shape in optimizers.expected(training.optimizer, training.settings):
             yield f"optimizer.{name}", {(dtype, shape)}
     if any(name.startswith("carried.") for name in names):
-        for name, value in _named(training.task.initial_state(training.model)):
+        for name, value in _named(_initial(training)):
             yield f"carried.{name}", {(value.dtype, tuple(value.shape))}
     for kind in ("best", "last"):
         if any(name.startswith(f"{kind}.") for name in names):
             yield from ((f"{kind}.{name}", {item}) for name, item in own.items())
+
+
+def _initial(training: Training) -> Any:
+    """A state such as a task carries that carries any."""
+    return cast(CarryingTask[Any, Any], training.task).initial_state(training.model)
+
+
+def _device(training: Training) -> str:
+    """The name of the device on which a training draws random numbers, beside the processor."""
+    return training.settings.device or next(training.model.parameters()).device.type
 
 
 def _vector(*values: float) -> Tensor:

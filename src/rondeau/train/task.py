@@ -69,7 +69,7 @@ class Metric:
 
 
 class Task(Protocol[Model, Batch]):
-    """Something to learn, as the loop sees it. `LanguageModelling` is one.
+    """Something to learn, as the loop sees it. One that carries state from batch to batch is a `CarryingTask`.
 
     Example:
         >>> from rondeau.data import RaggedBatches
@@ -80,8 +80,6 @@ class Task(Protocol[Model, Batch]):
         ...     metrics = (Metric("error"),)
         ...     def __init__(self, sequences):
         ...         self.batches, self.sequences = RaggedBatches(sequences, 8), sequences
-        ...     def initial_state(self, model):
-        ...         raise AssertionError("no state is carried")
         ...     def loss(self, model, batch, state):
         ...         _, (last,) = model(batch.inputs, lengths=batch.lengths)
         ...         errors = (last.sum(1) - batch.inputs.sum((1, 2))) ** 2
@@ -115,10 +113,7 @@ class Task(Protocol[Model, Batch]):
 
     @property
     def carries_state(self) -> bool:
-        """Whether a batch starts with the state that the one before it ended with."""
-
-    def initial_state(self, model: Model) -> Any:
-        """A state as `loss` returns it: a tensor or nested tuples of them; asked for only where state is carried."""
+        """Whether a batch starts with the state that the one before it ended with; it is then a `CarryingTask`."""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -138,3 +133,10 @@ class Task(Protocol[Model, Batch]):
 
     def example(self, model: Model) -> str:
         """What the model makes of an example, for a person to read; draws no random numbers that training would draw."""
+
+
+class CarryingTask(Task[Model, Batch], Protocol[Model, Batch]):
+    """A task whose batches carry on the state of those before them, which a checkpoint keeps. `LanguageModelling` is one."""
+
+    def initial_state(self, model: Model) -> Any:
+        """A state as `loss` returns it: a tensor or nested tuples of them."""
