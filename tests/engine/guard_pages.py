@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
-from rondeau.engine.llvm.arguments import HEADER, TABLE
+from rondeau.engine.compile.arguments import HEADER, PARTS, TABLE, TEAM
+from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.runtime.batch_rows import BatchRows
-from rondeau.engine.runtime.program import Call, Frames, Program
+from rondeau.engine.runtime.call import Call, Frames
+from rondeau.engine.runtime.program import Program
 
 SIDES = ("end", "start")
 PAGE = mmap.PAGESIZE
@@ -55,11 +57,23 @@ class Block:
         return bool((self.usable[self.slack] == FILL).all())
 
 
+class Seen(NamedTuple):
+    """On which side the forbidden pages lie, the rows of a run, and all buffers of its kernel in order."""
+
+    side: str
+    rows: BatchRows
+    arrays: dict[Buffer, np.ndarray]
+
+
 class Guarded(Call):
     """A call whose kernel sees copies between forbidden pages."""
 
+    def __init__(self, call: Call, seen: Seen) -> None:
+        super().__init__(call.kernel, call.words, call.given)
+        object.__setattr__(self, "seen", seen)
+
     def __call__(self) -> None:
-        side, rows, arrays = self.buffers["guard side"], self.buffers["guard rows"], self.buffers["guard arrays"]
+        side, rows, arrays = self.seen
         blocks = {name: Block.of(value, side) for name, value in arrays.items()}
         tables, table = [Block.of(values, side) for values in rows.owners], rows.table.copy()
         parts = len(table)
@@ -68,32 +82,32 @@ class Guarded(Call):
         words = np.array(self.words, dtype=np.int64)
         head = Block.of(table, side)
         words[TABLE] = head.address
-        words[HEADER:] = [blocks[name].address for name in self.code.buffers]
+        words[HEADER:] = [block.address for block in blocks.values()]
         guarded = Block.of(words, side)
-        inner = (ctypes.c_int64 * len(words)).from_address(guarded.address)
-        Call(self.code, self.kernel, inner, self.buffers)()
+        self.kernel.run(guarded.address, self.words[PARTS], self.words[TEAM])
         for name, value in arrays.items():
             value.view(np.uint8).reshape(-1)[:] = blocks[name].bytes
         broken = [name for name, block in blocks.items() if not block.whole()]
-        assert not broken, f"{self.code.buffers}: written past the bounds of {broken}"
+        assert not broken, f"{list(arrays)}: written past the bounds of {broken}"
         assert all(block.whole() for block in (*tables, head, guarded))
 
 
-def guarded(plain: Any, side: str, made: type[Call] = Guarded) -> Any:
+def guarded(plain: Any, side: str, made: Callable[[Call, Seen], Call] = Guarded) -> Any:
     """`Program._call` with guards, or with another kind of call that sees all buffers."""
 
     def call(
-        self: Program, kind: str, at: Frames, saved: Tensor, workspace: Tensor, buffers: Mapping[str, Tensor], rows: BatchRows
+        self: Program, kind: Any, at: Frames, saved: Tensor, workspace: Tensor, given: Sequence[Tensor], rows: BatchRows
     ) -> Call:
-        found = plain(self, kind, at, saved, workspace, buffers, rows)
-        views = {}
-        for name in found.code.buffers:
-            home = next((pair for pair in ((at.saved, saved), (at.workspace, workspace)) if name in pair[0].at), None)
-            views[name] = (buffers[name] if home is None else home[0].view(home[1], name)).detach().numpy()
-        extra: Any = {"guard side": side, "guard rows": rows, "guard arrays": views}
-        return made(found.code, found.kernel, found.words, {**found.buffers, **extra})
+        found, views = plain(self, kind, at, saved, workspace, given, rows), at.views(saved, workspace, given)
+        arrays = {buffer: _flat(views[buffer]) for buffer in self.kernel(kind)[0].buffers}
+        return made(found, Seen(side, rows, arrays))
 
     return call
+
+
+def _flat(value: Tensor) -> np.ndarray:
+    """All elements in the order in which they lie."""
+    return value.detach().as_strided((value.numel(),), (1,)).numpy()
 
 
 def install(monkeypatch: Any, side: str) -> None:

@@ -19,7 +19,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,14 +32,15 @@ import guard_pages
 
 from rondeau import scan
 from rondeau.cells import ALL
+from rondeau.engine.backends import compiled
+from rondeau.engine.compile.arguments import PARTS, STEPS, STRIDE, TEAM
 from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.target import Processor, Real
-from rondeau.engine.llvm.arguments import PARTS, STEPS, STRIDE, TEAM
 from rondeau.engine.llvm.emitter import LLVM
-from rondeau.engine.llvm.host import emitter_for
+from rondeau.engine.llvm.host import Host, emitter_for
 from rondeau.engine.llvm.processors import PROCESSORS, runs_here
 from rondeau.engine.runtime import program
-from rondeau.engine.runtime.program import Call
+from rondeau.engine.runtime.call import Call
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-9}
@@ -168,16 +168,21 @@ def compiler(*arguments: str | Path) -> None:
 class Emulated(Call):
     """A call whose kernel is an `Executable`; its buffers travel through a file."""
 
+    def __init__(self, call: Call, seen: guard_pages.Seen) -> None:
+        super().__init__(call.kernel, call.words, call.given)
+        object.__setattr__(self, "seen", seen)
+
     def __call__(self) -> None:
-        rows, arrays, execute = self.buffers["guard rows"], self.buffers["guard arrays"], self.kernel
-        values = [np.ascontiguousarray(arrays[name]) for name in self.code.buffers]
+        _, rows, arrays = self.seen
+        execute: Any = self.kernel
+        values = [np.ascontiguousarray(value) for value in arrays.values()]
         counts = [self.words[i] for i in (STEPS, STRIDE, PARTS, TEAM)]
         head = np.array([*counts, len(values), *rows.table[:, 0]], dtype=np.int64).tobytes()
         blobs = [np.ascontiguousarray(value).tobytes() for value in (*rows.owners, *values)]
         data = execute(head + b"".join(len(blob).to_bytes(8, sys.byteorder) + blob for blob in blobs))
-        for name in self.code.buffers:
-            size = arrays[name].nbytes
-            arrays[name].view(np.uint8).reshape(-1)[:] = np.frombuffer(data[:size], np.uint8)
+        for value in arrays.values():
+            size = value.nbytes
+            value.view(np.uint8).reshape(-1)[:] = np.frombuffer(data[:size], np.uint8)
             data = data[size:]
         assert not data
 
@@ -186,12 +191,12 @@ class Emulated(Call):
 def written_for(processor: Processor, folder: Path) -> Iterator[None]:
     """Within, kernels are for this processor: run under an emulator if this one cannot, else between forbidden pages."""
 
-    def emitter(real: Real, single: bool = False) -> LLVM:
-        plain = emitter_for(processor, real, single)
-        return plain if runs_here(processor) else Cross(plain.target, plain.tiling, folder)
+    class Other(Host):
+        def emitter(self, real: Real, single: bool) -> LLVM:
+            plain = emitter_for(processor, real, single)
+            return plain if runs_here(processor) else Cross(plain.target, plain.tiling, folder)
 
-    made = lru_cache(8)(program._program.__wrapped__)
-    with mock.patch.multiple(program, host_emitter=emitter, _program=made):
+    with mock.patch.object(compiled, "PROGRAMS", program.Programs(Other(), 8)):
         kind = guard_pages.Guarded if runs_here(processor) else Emulated
         call = guard_pages.guarded(program.Program._call, "end", kind)
         with mock.patch.object(program.Program, "_call", call):

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,9 @@ from torch import Tensor
 import rondeau
 from rondeau import cells, scan
 from rondeau.engine import Stepper
+from rondeau.engine.backends import compiled
 from rondeau.engine.llvm import build
+from rondeau.engine.llvm.host import Host
 from rondeau.engine.runtime import batch_rows as rows
 from rondeau.engine.runtime import program
 
@@ -49,14 +50,14 @@ def test_every_cache_has_a_bound() -> None:
                     found[f"{value.__module__}.{value.__qualname__}"] = value.cache_parameters()["maxsize"]
     assert {name for name, most in found.items() if most is None and name.startswith("rondeau.engine")} == CONSTANT
     assert all(most <= 1024 for most in found.values() if most is not None)
-    assert program._program.cache_parameters()["maxsize"] == program.PROGRAMS <= 128
+    assert compiled.PROGRAMS.made.cache_parameters()["maxsize"] == program.PROGRAMS <= 128
 
 
 @pytest.fixture
 def few(monkeypatch) -> Iterator[None]:
     """Three programs at most."""
     build._built.clear()
-    monkeypatch.setattr(program, "_program", lru_cache(3)(program._program.__wrapped__))
+    monkeypatch.setattr(compiled, "PROGRAMS", program.Programs(Host(), 3))
     yield
     gc.collect()
 
@@ -81,7 +82,7 @@ def test_kernels_of_changing_sizes_are_let_go(few) -> None:
             finished(*started(hidden))
             assert len(build._built) <= 2 * 3
         assert len(build._built) == 2 * 3
-        program._program.cache_clear()
+        compiled.PROGRAMS.made.cache_clear()
         assert len(build._built) == 0
     finally:
         gc.enable()
@@ -141,13 +142,14 @@ def test_long_tables_of_rows_are_not_remembered() -> None:
 
 GROWTH = """
 import gc
-from functools import lru_cache
 import torch
 from rondeau import cells
-from rondeau.engine.runtime import program
+from rondeau.engine.backends import compiled
+from rondeau.engine.llvm.host import Host
+from rondeau.engine.runtime.program import Programs
 from rondeau.nn import Recurrent
 
-program._program = lru_cache(4)(program._program.__wrapped__)
+compiled.PROGRAMS = Programs(Host(), 4)
 
 def resident():
     with open("/proc/self/statm") as file:

@@ -13,10 +13,12 @@ from torch.utils.checkpoint import checkpoint
 
 from rondeau import cell, cells, input, scan, state, step, tanh, weight
 from rondeau.cells import ALL
+from rondeau.engine.backends import compiled
 from rondeau.engine.backends.reference import evaluate
 from rondeau.engine.compile import printing
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.tiling import Tiling
+from rondeau.engine.llvm import build, host
 from rondeau.engine.runtime import arena, program
 from rondeau.engine.runtime.buffers import Frame, frame
 from rondeau.errors import InputError
@@ -41,7 +43,7 @@ class Guards:
         self.made: list[torch.Tensor] = []
         monkeypatch.setattr(program, "frame", self.frame)
         monkeypatch.setattr(program, "allocate", self.allocate)
-        program._program.cache_clear()
+        compiled.PROGRAMS.made.cache_clear()
 
     def frame(self, shapes) -> Frame:
         wider = [(Guard("scratch", "before all"), (1, GUARD))]
@@ -69,7 +71,7 @@ class Guards:
 @pytest.fixture
 def guards(monkeypatch):
     yield Guards(monkeypatch)
-    program._program.cache_clear()
+    compiled.PROGRAMS.made.cache_clear()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -179,8 +181,9 @@ def test_without_openmp_threads_of_our_own_do_the_work(two_threads, monkeypatch)
     params, x = drawn(40)
     weights = {name: value.requires_grad_() for name, value in params.items()}
     runs = []
-    for library in (program.openmp(), {}):
-        monkeypatch.setattr(program, "openmp", lambda library=library: library)
+    for library in (build.openmp(), {}):
+        monkeypatch.setattr(build, "openmp", lambda library=library: library)
+        monkeypatch.setattr(host, "openmp", lambda library=library: library)
         y, _ = scan(plain, weights, x, backend="compiled")
         runs.append([y, *torch.autograd.grad(y.sum(), list(weights.values()))])
     for a, b in zip(*runs):
@@ -294,12 +297,12 @@ def test_debugging_prints_the_stages_as_they_happen(level: int, wanted: str, mon
     for given in (level, level - 1):
         monkeypatch.setenv("RONDEAU_DEBUG", str(given))
         printing.debug_level.cache_clear()
-        program._program.cache_clear()
+        compiled.PROGRAMS.made.cache_clear()
         scan(plain, params, x, backend="compiled")
         assert (wanted in capsys.readouterr().err) == (given == level)
     monkeypatch.setenv("RONDEAU_DEBUG", "yes")
     printing.debug_level.cache_clear()
-    program._program.cache_clear()
+    compiled.PROGRAMS.made.cache_clear()
     with pytest.raises(InputError, match="RONDEAU_DEBUG is 1"):
         scan(plain, params, x, backend="compiled")
     monkeypatch.undo()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
+import torch
 
-from rondeau import InputError, cells
+sys.path.insert(0, str(Path(__file__).parent))
+from interpreter import Interpreting
+
+from rondeau import InputError, cells, scan
+from rondeau.cells import ALL
+from rondeau.engine.backends import compiled
+from rondeau.engine.compile.arguments import HEADER, PARTS, TEAM, words
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.emitter import Code
 from rondeau.engine.compile.pipeline import Pipeline
@@ -14,10 +23,11 @@ from rondeau.engine.compile.plan import Plan
 from rondeau.engine.compile.printing import plan_text
 from rondeau.engine.compile.target import FLOAT32, FLOAT64, Processor, Real, Target, Types
 from rondeau.engine.compile.tiling import Tiling
-from rondeau.engine.llvm.arguments import HEADER, PARTS, TEAM, words
 from rondeau.engine.llvm.emitter import LLVM
 from rondeau.engine.llvm.host import host_emitter, tiling_for
 from rondeau.engine.llvm.processors import PROCESSORS
+from rondeau.engine.runtime.program import Programs
+from rondeau.nn import Recurrent
 
 TARGET = Target(Processor("any processor", 256), Types.all(FLOAT32))
 SIZES = {"input": 20, "hidden": 24}
@@ -47,6 +57,32 @@ def test_another_emitter_can_take_the_place_of_llvm() -> None:
     pipeline: Pipeline[list[str]] = Pipeline(cells.gru(), SIZES, Reader())
     assert pipeline.build("train")[:2] == ["phase", "0,"]
     assert pipeline.code("train") is pipeline.code("train")
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "peephole_lstm_full", "layer_norm_gru", "conditioned_lstm", "clockwork"])
+def test_another_machine_can_take_the_place_of_this_one(name: str, monkeypatch) -> None:
+    item, sizes = ALL[name], {"input": 5, "hidden": 8, "projection": 3, "context": 3}
+    known = {size: sizes[size] for size in item.sizes}
+    machine = Interpreting(known)
+    monkeypatch.setattr(compiled, "PROGRAMS", Programs(machine))
+    params = {p.name: torch.randn(p.shape(known)).requires_grad_() for p in item.parameters}
+    x, context = torch.randn(3, 4, 5), {c.name: torch.rand(3, 3) for c in item.contexts}
+    runs = []
+    for backend in ("compiled", "reference"):
+        y, state = scan(item, params, x, context=context, lengths=[4, 1, 3], reverse=True, backend=backend)
+        runs.append((y, *state, *torch.autograd.grad(y.square().sum(), list(params.values()), materialize_grads=True)))
+    assert machine.ran == [False, True]
+    for a, b in zip(*runs, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_a_step_on_memory_of_its_own_runs_on_another_machine(monkeypatch) -> None:
+    monkeypatch.setattr(compiled, "PROGRAMS", Programs(Interpreting({"input": 5, "hidden": 8})))
+    layer, x = Recurrent("gru", 5, 8), torch.randn(2, 5)
+    stepper = layer.stepper(batch=2)
+    for _ in range(2):
+        found = stepper.step(x)
+    torch.testing.assert_close(found, layer(torch.stack([x, x], 1))[0][:, 1].detach())
 
 
 def test_a_target_says_what_it_is() -> None:
@@ -87,7 +123,7 @@ def test_threads_share_units_where_all_would_wait_for_weights(weights: int, batc
 
 def test_the_argument_table_is_as_drawn() -> None:
     table = words(5, 1, 2, 4096, 3, [64, 128])
-    assert (table[PARTS], table[TEAM], table[HEADER:]) == (2, 3, [64, 128])
+    assert (table[PARTS], table[TEAM], table[HEADER:].tolist()) == (2, 3, [64, 128])
 
 
 def test_the_code_knows_its_buffers_in_order() -> None:

@@ -85,7 +85,7 @@ def test_an_emulated_kernel_that_reads_too_far_ends(tmp_path) -> None:
         whole = other_processors.Emulated.__call__
 
         def short(call) -> None:
-            arrays = call.buffers["guard arrays"]
+            arrays = call.seen.arrays
             arrays |= {name: value.reshape(-1)[:-1] for name, value in arrays.items() if name.kind == "parameter"}
             whole(call)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from rondeau import bias, cell, concat, input, largest, mask, mean, scan, state, tanh, time, total, weight
+from rondeau.engine.backends import compiled
 from rondeau.engine.runtime import program
 from rondeau.ir import Cell
 from rondeau.ir.expressions import spread
@@ -52,11 +53,11 @@ def test_every_op_of_the_table_and_every_option_is_drawn() -> None:
 def test_a_fault_is_found_and_made_small(monkeypatch) -> None:
     """With a wrong derivative of tanh what is left of the cell is hardly more than a tanh."""
     monkeypatch.setitem(OPS, "tanh", replace(OPS["tanh"], derivative=lambda g, y, a: (g * (1 - y),)))
-    program._program.cache_clear()
+    compiled.PROGRAMS.made.cache_clear()
     found = next(trial for trial in map(drawn, SEEDS) if "tanh" in ops_of(trial.cell) and fault_of(trial) is not None)
     small = shrunk(found)
     fault, ops = fault_of(small), ops_of(small.cell)
-    program._program.cache_clear()
+    compiled.PROGRAMS.made.cache_clear()
     assert fault is not None and ": off by" in fault
     assert "tanh" in ops and len(ops) <= 3, told(small)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -11,12 +10,11 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.backends import compiled
+from rondeau.engine.compile.arguments import HEADER
 from rondeau.engine.inputs.check import check_inputs
 from rondeau.engine.inputs.scan_inputs import States
-from rondeau.engine.llvm.arguments import HEADER
 from rondeau.engine.runtime.batch_rows import dense
 from rondeau.engine.runtime.hoisted import hoisted_values
-from rondeau.engine.runtime.program import program_of
 from rondeau.errors import InputError
 from rondeau.ir import Cell, State, verify
 from rondeau.ir.expressions import Expr, node
@@ -60,17 +58,17 @@ class MemoryStep:
         refusal = compiled.refusal(self._inputs)
         if refusal is not None:
             raise InputError(f"no kernel can step this: {refusal}")
-        self._program = program_of(self._inputs, single=len(x) == 1)
+        self._program = compiled.PROGRAMS.of(self._inputs, single=len(x) == 1)
         self._rows = dense(len(x), 1, False, 1, 1, False)
         run = self._program.prepare(self._inputs, self._rows)
-        self.output, self._call = run.results[0], run.call
+        self.output, self._call, self._hoisted = run.results[0].squeeze(1), run.call, run.saved.hoisted
         self._keep = run.workspace, memory  # the table of arguments points there
-        for at, buffer in enumerate(self._call.code.buffers, HEADER):
+        code, kernel = self._program.kernel("infer")
+        for at, buffer in enumerate(code.buffers, HEADER):
             if buffer.kind == "state":
                 self._call.words[at] = memory[int(buffer.key or 0)].data_ptr()
-        address = ctypes.addressof(self._call.words)
-        self._pack = partial(self._call.kernel.pack, address, 0, 1)
-        self.run = partial(self._call.kernel.brief, address, 0, 0, 1)
+        self._pack = partial(kernel.pack, self._call.address, 0, 1)
+        self.run = partial(kernel.brief, self._call.address, 0, 0, 1)
         self._pack()
 
     @torch.no_grad()
@@ -79,7 +77,7 @@ class MemoryStep:
         for name, value in params.items():
             self._inputs.params[name].copy_(value)
         for buffer, value in hoisted_values(self._program.layout, self._inputs, self._rows).items():
-            self._call.buffers[buffer].copy_(value)
+            self._hoisted[buffer].copy_(value)
         self._pack()
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rondeau.engine.backends import compiled
 from rondeau.engine.backends.backend import Backend, BackendChoice
 from rondeau.engine.backends.registry import BACKENDS, choose, runs_compiled
 from rondeau.engine.eager.autograd import gradients_of, with_autograd
@@ -23,7 +24,7 @@ from rondeau.engine.inputs.check import check_inputs
 from rondeau.engine.inputs.scan_inputs import Extras, Result, ScanInputs, States
 from rondeau.engine.runtime.buffers import Frame
 from rondeau.engine.runtime.hoisted import hoisted_values
-from rondeau.engine.runtime.program import SavedForBackward, frames_of, program_of
+from rondeau.engine.runtime.program import SavedForBackward
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.serialise import from_json, to_json
@@ -170,7 +171,7 @@ def _scan(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: A
     chosen = choose(inputs, asked, differentiable=keep)
     memory = x.new_empty(_saved_size(inputs) if keep and chosen == "compiled" else 0)
     if chosen == "compiled":
-        outputs, _ = program_of(inputs).forward(inputs, memory if keep else None, keep)
+        outputs, _ = compiled.PROGRAMS.of(inputs).forward(inputs, memory if keep else None, keep)
         if keep:
             _saved_frame(inputs).clear(memory)  # an operator's results are the same each time, in every element
     else:
@@ -181,15 +182,15 @@ def _scan(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: A
 
 
 def _saved_frame(inputs: ScanInputs) -> Frame:
-    program = program_of(inputs)
+    program = compiled.PROGRAMS.of(inputs)
     rows = program.rows(inputs)
-    return frames_of(program, "train", rows.count, rows.batch, rows.parts).saved
+    return program.frames("train", rows).saved
 
 
 def _saved_size(inputs: ScanInputs) -> int:
     """Elements that suffice for what a training run saves for its backward run."""
     # the same for single sequences; a fake batch is not to be compared with the number of threads
-    return program_of(inputs, False).bound(inputs.batch, inputs.time)
+    return compiled.PROGRAMS.of(inputs, False).bound(inputs.batch, inputs.time)
 
 
 @torch.library.register_fake("rondeau::scan")
@@ -216,7 +217,7 @@ def _scan_backward(
     chosen = choose(inputs, _read(case).options.backend, differentiable=True)
     inputs = inputs.with_tensors(tuple(t.detach().requires_grad_() for t in inputs.tensors))
     if chosen == "compiled":
-        program = program_of(inputs)
+        program = compiled.PROGRAMS.of(inputs)
         found = program.backward(
             inputs, SavedForBackward(memory, hoisted_values(program.layout, inputs, program.rows(inputs))), gradients
         )

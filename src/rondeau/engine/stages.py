@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from rondeau.engine.compile.emitter import Kernel
 from rondeau.engine.compile.pipeline import Pipeline
 from rondeau.engine.compile.printing import gradient_text, plan_text
 from rondeau.engine.compile.target import FLOAT32
-from rondeau.engine.llvm.build import MachineCode
 from rondeau.engine.llvm.host import host_emitter
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.printing import equations
 
-Kernels = Pipeline[MachineCode]
+Kernels = Pipeline[Kernel]
 
 
 def stage(cell: Cell, name: str, sizes: Mapping[str, int]) -> str:

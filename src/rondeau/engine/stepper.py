@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -13,11 +12,10 @@ import torch
 from torch import Tensor
 
 from rondeau.engine.backends import compiled
+from rondeau.engine.compile.arguments import HEADER
 from rondeau.engine.inputs.check import check_inputs
 from rondeau.engine.inputs.scan_inputs import States
-from rondeau.engine.llvm.arguments import HEADER
 from rondeau.engine.runtime.batch_rows import dense
-from rondeau.engine.runtime.program import program_of
 from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 
@@ -56,20 +54,21 @@ class Stepper:
         once = np.ones(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         parts = np.array([[0, *(values.ctypes.data for values in once)]], dtype=np.int64)
         rows = replace(dense(1, len(table), False, 1, 1, False), steps=1, parts=1, team=1, table=parts, owners=once)
-        self._run = program_of(inputs).prepare(inputs, rows)
+        program = compiled.PROGRAMS.of(inputs)
+        self._run = program.prepare(inputs, rows)
         self._rows, call = rows, self._run.call
-        levels = program_of(inputs).layout.buffers
+        levels, (code, kernel) = program.layout.buffers, program.kernel("infer")
         size, self._entries = table.element_size(), len(table)
         # the words of the argument table that point to a buffer with a row for each step, here one for each entry
         self._per_entry = [
             (HEADER + i, call.words[HEADER + i], levels[name][1] * size)
-            for i, name in enumerate(call.code.buffers)
+            for i, name in enumerate(code.buffers)
             if name in levels and levels[name][0] == "step" and name.kind != "y"
         ]
-        self._words, address = call.words, ctypes.addressof(call.words)
-        call.kernel.pack(address, 0, 1)
-        self._go = partial(call.kernel.brief, address, 0, 0, 1)
-        self._output = self._run.results[0][0].numpy()
+        self._words = call.words
+        kernel.pack(call.address, 0, 1)
+        self._go = partial(kernel.brief, call.address, 0, 0, 1)
+        self._output = self._run.results[0][0, 0].numpy()
 
     def step(self, entry: int) -> NDArray[np.floating[Any]]:
         """The output after reading an entry, (width,): always the same array, with new values.

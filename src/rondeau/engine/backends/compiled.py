@@ -12,9 +12,13 @@ from torch import Tensor
 from rondeau.engine.backends.double_backward import batched, by_reference
 from rondeau.engine.eager.functorch import transforming
 from rondeau.engine.inputs.scan_inputs import Result, ScanInputs
-from rondeau.engine.runtime.program import Program, SavedForBackward, program_of
+from rondeau.engine.llvm.host import Host
+from rondeau.engine.runtime.program import Program, Programs, SavedForBackward
 from rondeau.ir.analysis import step_size
 from rondeau.ir.cell import Cell
+
+PROGRAMS = Programs(Host())
+"""The programs of the machine that kernels run on; another machine, with emitters of its own, is put in here."""
 
 LARGEST, DEEPEST, MOST_REDUCTIONS = 3000, 400, 50
 """The operations of a step for which a kernel is built, which takes time for each; the longest chain of them;
@@ -50,7 +54,7 @@ def _too_large(cell: Cell) -> str | None:
 
 def run(inputs: ScanInputs) -> Result:
     """As every backend's `run`, through kernels."""
-    program = program_of(inputs)
+    program = PROGRAMS.of(inputs)
     if inputs.needs_grad:
         outputs = _Scan.apply(program, inputs, *inputs.tensors)
     else:

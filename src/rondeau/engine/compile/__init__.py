@@ -1,7 +1,7 @@
 """From a cell's equations to plans of kernels, and through an emitter to code.
 
 In the order of reading: pipeline, step, canonicalise, levels, linear, regroup, differentiate, split_sums, buffer, plan, hoist,
-save, layout, phases, schedule, in_place, verify_plan, printing, target, tiling, emitter; then `rondeau.engine.llvm`.
+save, layout, phases, schedule, in_place, verify_plan, printing, target, tiling, arguments, emitter; then `rondeau.engine.llvm`.
 
 step        one time step of a cell in primitive ops; its reverse computes the gradients that flow back through it
 level       how often a value changes: never, with the sequence, with the step, or with the state

@@ -1,13 +1,14 @@
-"""`Emitter`: what turns plans into code that runs; one for each kind of code."""
+"""`Machine`, `Emitter`, `Kernel`: what writes kernels and runs them, for each kind of code; LLVM's are one set of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Plan
-from rondeau.engine.compile.target import Target
+from rondeau.engine.compile.target import Real, Target
 from rondeau.engine.compile.tiling import Tiling
 
 Built = TypeVar("Built", covariant=True)
@@ -47,3 +48,32 @@ class Emitter(Protocol[Built]):
 
     def assembly(self, code: Code) -> str:
         """What the target's machine will run, to be read."""
+
+
+class Kernel(Protocol):
+    """Code that is ready to run, given the address of a table of arguments (`rondeau.engine.compile.arguments`)."""
+
+    def run(self, table: int, parts: int, team: int) -> None:
+        """All parts of the batch, on as many threads as there are."""
+
+    @property
+    def pack(self) -> Callable[[int, int, int], None]:
+        """Packs the matrices as thread ``k`` of ``n``: ``pack(table, k, n)``; a part of what `run` does."""
+
+    @property
+    def brief(self) -> Callable[[int, int, int, int], None]:
+        """The steps of part ``k`` as thread ``u`` of a team of ``n``, on packed matrices, without giving Python's lock back:
+        ``brief(table, k, u, n)``."""
+
+
+class Machine(Protocol):
+    """What kernels run on: its threads, and an emitter for each type."""
+
+    def threads(self) -> int:
+        """How many threads a kernel may run on now."""
+
+    def teams(self) -> bool:
+        """Whether threads can share the units of a step, for which they wait for one another inside the kernel."""
+
+    def emitter(self, real: Real, single: bool) -> Emitter[Kernel]:
+        """What writes and builds kernels of a type, for threads that have a ``single`` sequence each or any number."""

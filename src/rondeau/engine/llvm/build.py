@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 from rondeau.engine.compile.target import Processor
 from rondeau.engine.llvm import store
-from rondeau.engine.llvm.openmp import FUNCTIONS, openmp, yield_address
+from rondeau.engine.llvm.openmp import FUNCTIONS, available, openmp, side_by_side, yield_address
 from rondeau.engine.llvm.processors import TARGET, host_processor, runs_here
 from rondeau.errors import InputError
 
@@ -24,6 +24,7 @@ OPTIMISE = 2
 
 class MachineCode:
     """A kernel that can be called: ``parallel`` (on OpenMP), ``serial``, and ``pack`` and ``part``, of which they consist.
+    `run` takes the way that suits the threads at hand.
 
     ``brief`` is ``part`` for a single step: it keeps Python's lock, since to give it back and ask for it again may mean to wait
     for another thread.
@@ -40,6 +41,16 @@ class MachineCode:
         self.parallel, self.serial = entry("parallel"), entry("serial")
         self.pack, self.part = entry("pack", word, word), entry("part", word, word, word)
         self.brief = entry("part", word, word, word, kind=ctypes.PYFUNCTYPE)
+
+    def run(self, table: int, parts: int, team: int) -> None:
+        """All parts of the batch, or the team's one, from the address of a table of arguments."""
+        if max(parts, team) == 1 or available() == 1:
+            self.serial(table)
+        elif openmp():
+            self.parallel(table)
+        else:
+            side_by_side(lambda k: self.pack(table, k, parts), parts)
+            side_by_side(lambda k: self.part(table, k, 0, 1), parts)
 
 
 _built: WeakValueDictionary[str, MachineCode] = WeakValueDictionary()  # programs, runs and graphs hold what they may call

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rondeau.engine.llvm.arguments import ARRIVED, PARTS, TEAM, TURN
+from rondeau.engine.compile.arguments import ARRIVED, PARTS, TEAM, TURN
 
 
 def entry_points(spins: int) -> list[str]:

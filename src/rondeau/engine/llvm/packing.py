@@ -21,10 +21,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rondeau.engine.compile.arguments import HEADER
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Block, Group, Plan, Term
 from rondeau.engine.compile.tiling import Tiling
-from rondeau.engine.llvm.arguments import HEADER
 from rondeau.engine.llvm.writer import VectorType, Writer
 from rondeau.ir.expressions import Expr
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from rondeau.engine.compile.arguments import HEADER, STEPS, STRIDE, TABLE
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.plan import Block, Load, Place
-from rondeau.engine.llvm.arguments import HEADER, STEPS, STRIDE, TABLE
 from rondeau.engine.llvm.writer import Writer
 
 
 class Part:
     """The registers that hold what the code of a part needs to find its values.
 
-    Sequences are counted from the part's first. Begun by reading the argument table (`rondeau.engine.llvm.arguments`).
+    Sequences are counted from the part's first. Begun by reading the argument table (`rondeau.engine.compile.arguments`).
     """
 
     def __init__(self, w: Writer, buffers: tuple[Buffer, ...]) -> None:

@@ -73,6 +73,22 @@ class BatchRows:
             return value.view(self.time, self.batch, width).transpose(0, 1)
         return value.view(self.batch, self.time, width)
 
+    def empty(self, like: Tensor, width: int) -> Tensor:
+        """An uninitialised value whose memory is its rows: (batch, time, width), or (rows, width) where rows are packed."""
+        if self.source is not None:
+            return like.new_empty(self.count, width)
+        if self.time_major:
+            return like.new_empty_strided((self.batch, self.time, width), (width, self.batch * width, 1))
+        return like.new_empty(self.batch, self.time, width)
+
+    def padded(self, value: Tensor) -> Tensor:
+        """What `empty` made, (batch, time, width) in any case."""
+        return value if self.source is None else self.from_rows(value)
+
+    def in_memory(self, value: Tensor) -> Tensor:
+        """A tensor whose memory is the rows of a value (batch, time, width): the value itself where it lies so already."""
+        return value if self.source is None and not self.time_major and value.is_contiguous() else self.to_rows(value)
+
     def sort(self, value: Tensor) -> Tensor:
         """(batch, width) in the order of the sorted sequences."""
         return value.contiguous() if self.sorted_indices is None else value.index_select(0, self.sorted_indices)

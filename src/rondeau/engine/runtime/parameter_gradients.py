@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -16,6 +15,7 @@ from rondeau.engine.eager.autograd import with_autograd
 from rondeau.engine.eager.evaluation import evaluated, sum_of
 from rondeau.engine.inputs.scan_inputs import ScanInputs
 from rondeau.engine.runtime.batch_rows import BatchRows
+from rondeau.engine.runtime.call import Views
 from rondeau.engine.runtime.gradient_sums import GradientSums
 from rondeau.engine.runtime.hoisted import stacked_matrices
 from rondeau.ir.expressions import Expr
@@ -81,28 +81,32 @@ class Recipe:
         """The cotangent of each hoisted value."""
         return dict(zip(self.layout.step.hoisted, self.layout.reverse.hoisted))
 
-    def gradients(self, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[Buffer, Tensor]) -> list[Tensor | None]:
-        """Of `ScanInputs.tensors`, in that order, but for the states, whose gradients the kernel wrote."""
-        return _Gradients(self, inputs, rows, buffers).all()
+    @cached_property
+    def vectors(self) -> tuple[Buffer, ...]:
+        """The gradients of parameters that the kernel itself summed over the steps."""
+        places = (store.place.buffer for store in self.layout.back_stores)
+        return tuple(dict.fromkeys(buffer for buffer in places if buffer.gradient and buffer.kind == "parameter"))
+
+    def gradients(self, inputs: ScanInputs, rows: BatchRows, buffers: Views, states: list[Tensor]) -> list[Tensor | None]:
+        """Of `ScanInputs.tensors`, in that order; those of the ``states`` the kernel wrote."""
+        return _Gradients(self, inputs, rows, buffers).all(states)
 
 
 class _Gradients:
     """One backward run's gradients: products of the cotangents with what they multiplied, and sums over steps."""
 
-    def __init__(self, recipe: Recipe, inputs: ScanInputs, rows: BatchRows, buffers: Mapping[Buffer, Tensor]) -> None:
+    def __init__(self, recipe: Recipe, inputs: ScanInputs, rows: BatchRows, buffers: Views) -> None:
         self.recipe, self.inputs, self.rows, self.buffers = recipe, inputs, rows, buffers
         self.layout = recipe.layout
         self.gradients = GradientSums(recipe.layout, inputs)
 
-    def all(self) -> list[Tensor | None]:
+    def all(self, states: list[Tensor]) -> list[Tensor | None]:
         self._matrices()
         if self.layout.columns:
             self._columns()
         self._vectors()
         self._others()
-        return self.gradients.in_order(
-            [self.rows.unsort(self.buffers[Buffer("state", i).derivative]) for i in range(len(self.inputs.state))]
-        )
+        return self.gradients.in_order(states)
 
     def _matrices(self) -> None:
         for p in self.recipe.products:
@@ -165,9 +169,8 @@ class _Gradients:
             self._by_autograd(others)
 
     def _vectors(self) -> None:
-        for buffer, value in self.buffers.items():
-            if buffer.gradient and buffer.kind == "parameter":
-                self.gradients.add_whole(str(buffer.key), value.sum(0))
+        for buffer in self.recipe.vectors:
+            self.gradients.add_whole(str(buffer.key), self.buffers[buffer].sum(0))
 
     def _others(self) -> None:
         """Hoisted values that are not linear in the sequence: their gradients by autograd through the reference."""

@@ -15,11 +15,14 @@ share the one part that there is then, and meet at the barrier, or each of ``par
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
+
 STEPS, STRIDE, PARTS, TABLE, TEAM, ARRIVED, TURN = range(7)
 HEADER = 7
 """Words before the buffers."""
 
 
-def words(steps: int, stride: int, parts: int, table: int, team: int, buffers: list[int]) -> list[int]:
+def words(steps: int, stride: int, parts: int, table: int, team: int, buffers: Iterable[int]) -> array[int]:
     """All words of a table; the barrier begins at rest."""
-    return [steps, stride, parts, table, team, 0, 0, *buffers]
+    return array("q", (steps, stride, parts, table, team, 0, 0, *buffers))
