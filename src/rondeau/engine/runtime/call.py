@@ -11,6 +11,7 @@ from torch import Tensor
 from rondeau.engine.compile.arguments import PARTS, TEAM, words
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.emitter import Kernel
+from rondeau.engine.compile.layout import Layout
 from rondeau.engine.runtime.batch_rows import BatchRows
 from rondeau.engine.runtime.buffers import Frame
 
@@ -43,6 +44,17 @@ class Frames:
     def views(self, saved: Tensor, workspace: Tensor, given: Sequence[Tensor]) -> Views:
         """The buffers of a run as tensors."""
         return Views(self, (saved, workspace), given)
+
+
+def given_buffers(layout: Layout, backward: bool) -> tuple[Buffer, ...]:
+    """The buffers that are tensors of their own, in the order in which a run lists them: output, states, traces, parameters,
+    hoisted values; of the first three a ``backward`` run has the gradients."""
+    step = layout.step
+    results = [Buffer("y"), *(Buffer("state", i) for i in range(len(step.next)))]
+    results += [Buffer("trace", i) for i in range(len(step.traced))]
+    parameters = (Buffer("parameter", item.name) for item in step.cell.parameters)
+    hoisted = (place.buffer for expr, place in layout.other if expr.op != "vector")
+    return (*(r.derivative if backward else r for r in results), *parameters, *dict.fromkeys(hoisted))
 
 
 def slots(buffers: Iterable[Buffer], saved: Frame, workspace: Frame, given: Sequence[Buffer], size: int) -> tuple[Slot, ...]:

@@ -18,7 +18,7 @@ from rondeau.engine.inputs.scan_inputs import ScanInputs
 from rondeau.engine.runtime.arena import allocate
 from rondeau.engine.runtime.batch_rows import BatchRows, rows_of
 from rondeau.engine.runtime.buffers import bound, frame
-from rondeau.engine.runtime.call import Call, Frames, slots
+from rondeau.engine.runtime.call import Call, Frames, given_buffers, slots
 from rondeau.engine.runtime.hoisted import hoisted_values, project
 from rondeau.engine.runtime.parameter_gradients import Recipe
 from rondeau.ir.cell import Cell
@@ -83,23 +83,6 @@ class Program:
         """Elements that suffice for what a training run keeps."""
         return bound((batch * time, self.layout.buffers[buffer][1]) for buffer in self.saved_buffers)
 
-    @cached_property
-    def given(self) -> tuple[Buffer, ...]:
-        """The buffers that are tensors of their own, in the order in which a run lists them: output, states, traces,
-        parameters, hoisted values. A backward run lists the gradients of the first three."""
-        step, other = self.layout.step, self.layout.other
-        states = (Buffer("state", i) for i in range(len(step.next)))
-        traces = (Buffer("trace", i) for i in range(len(step.traced)))
-        parameters = (Buffer("parameter", item.name) for item in step.cell.parameters)
-        hoisted = (place.buffer for expr, place in other if expr.op != "vector")
-        return (Y, *states, *traces, *parameters, *dict.fromkeys(hoisted))
-
-    @cached_property
-    def given_backward(self) -> tuple[Buffer, ...]:
-        """As `given`, for a backward run."""
-        results = 1 + len(self.layout.step.next) + len(self.layout.step.traced)
-        return (*(buffer.derivative for buffer in self.given[:results]), *self.given[results:])
-
     def frames(self, kind: KernelName, rows: BatchRows) -> Frames:
         """Where the buffers of a kernel lie; remembered for some numbers of rows."""
         key = (kind, rows.count, rows.batch, rows.parts)
@@ -122,7 +105,7 @@ class Program:
         packs = [(name, (1, size)) for name, size in code.packed]
         workspace = frame(dict([*zeros, *own.items(), *scratch, *packs]).items())
         zeroed = max((workspace.at[name][0] + count * row for name, (count, row) in zeros), default=0)
-        given = self.given_backward if kind == "backward" else self.given
+        given = given_buffers(self.layout, kind == "backward")
         return Frames(saved, workspace, given, zeroed, slots(code.buffers, saved, workspace, given, self.dtype.itemsize))
 
     @cached_property
