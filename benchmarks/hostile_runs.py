@@ -36,8 +36,10 @@ from rondeau.models import generate
 from rondeau.train import Settings, digest, evaluate, load, resume, start
 from rondeau.train.manifest import Manifest, sha256
 
-TEXT = Text.of("to be or not to be, that is the question. " * 20)
+TEXT = Text.of("to be or not to be, that is the question. " * 60)
+OLD = Path(__file__).parent.parent / "tests" / "train" / "old_layout"
 TEXTS = ("model.json", "config.toml", "cell.json", "tokenizer.json")
+BASES = ("base0", "base1", "cut", "cut2")
 SECONDS, MEGABYTES = 10, 300
 HOSTILE: tuple[Any, ...] = (
     None, True, 0, -1, 1, 2, 3, 7, 64, 1000, 10**7, 10**9, 10**15, 2**53, 2**63, 10**30, 10**400, 0.5, -0.0, 1e-300, 1e300,
@@ -54,7 +56,8 @@ class Hang(BaseException):
 
 
 def bases(place: Path) -> list[Path]:
-    """Runs of a moment, cut in the middle: characters and words, one with patience and one with a cell of two layers."""
+    """Runs of a moment, cut in the middle: characters and words, one with patience, one with a cell of two layers, and those
+    of the two older formats."""
     common = {"batch": 2, "window": 8, "steps": 10, "seed": 5, "threads": 1}
     kinds = (
         {"hidden": 4, "embedding": 3, "patience": 9, "cell": "gru"},
@@ -69,7 +72,9 @@ def bases(place: Path) -> list[Path]:
             training.stopping = row["step"] >= 5
 
         run.fit(stop)
-    return [place / f"base{number}" for number in range(len(kinds))]
+    for name in BASES[len(kinds) :]:
+        shutil.copytree(OLD / name, place / name)
+    return [place / name for name in BASES]
 
 
 # what is done with one
@@ -192,7 +197,7 @@ def irregular(draw: random.Random, folder: Path, outside: Path) -> None:
 def value(draw: random.Random, folder: Path, outside: Path) -> None:
     """An entry of a JSON file, or a setting, with another value, without one, or under another name."""
     names = ("manifest.json", "manifest.json", "model.json", "tokenizer.json", "cell.json", "config.toml", "config.toml")
-    name = draw.choice(names)
+    name = draw.choice([name for name in names if (folder / name).exists()])
     path = folder / name
     if name == "config.toml":
         lines = path.read_text().splitlines()
@@ -270,11 +275,12 @@ def seal(folder: Path) -> None:
     path = folder / "manifest.json"
     try:
         body = json.loads(path.read_text())
-        body.pop("digest", None)
-        body["texts"] = {name: sha256((folder / name).read_bytes()) for name in TEXTS}
+        digested = body.pop("digest", None) is not None
+        body["texts"] = {name: sha256((folder / name).read_bytes()) for name in TEXTS if (folder / name).exists()}
         for part in ("model", "state"):
-            body["sha256"][part] = _hashes((folder / body["files"][part]).read_bytes())
-        path.write_text(json.dumps({**body, "digest": _digest(body)}))
+            file = body["files"][part] if "files" in body else f"{part}.safetensors"
+            body["sha256"][part] = _hashes((folder / file).read_bytes())
+        path.write_text(json.dumps({**body, "digest": _digest(body)} if digested else body))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
 
@@ -340,8 +346,8 @@ def trial(seed: int, place: Path, runs: list[Path], wanted: list[dict[str, Any]]
 def judged(found: dict[str, Any], wanted: dict[str, Any], sealed: bool, change: str) -> str:
     """The word for a trial; ``remade`` for a sealed folder that is now another run."""
     words = set()
-    for name, want in wanted.items():
-        got = found[name]
+    for name in ("load", "sample", "evaluate", "resume"):
+        got, want = found[name], wanted[name]
         if got == "refused":
             words.add("refused")
         elif got == want or (name == "resume" and "resume warned" in found and got[0] == want[0]):
@@ -361,7 +367,7 @@ def work(place: Path, begin: int, end: int, out: Path) -> None:
         raise Hang
 
     signal.signal(signal.SIGALRM, ring)
-    runs = bases(place) if not (place / "base1").exists() else [place / "base0", place / "base1"]
+    runs = [place / name for name in BASES] if (place / BASES[-1]).exists() else bases(place)
     wanted = []
     for number, run in enumerate(runs):
         shutil.copytree(run, place / f"copy{number}")
@@ -392,7 +398,7 @@ def survey(count: int, begin: int = 0) -> tuple[Counter[str], list[str]]:
             if begin + len(lines) == done and not code:
                 raise RuntimeError("a worker made no trial")
             if code:
-                if not lines and not (place / "base1").exists():
+                if not lines and not (place / BASES[-1]).exists():
                     raise RuntimeError("the runs to change could not be made")
                 lines.append([begin + len(lines), f"CRASH, status {code}"])
                 out.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -138,11 +138,13 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         open_run(tmp_path / "run", KIND).load_into(torch.nn.Linear(2, 3))
 
 
-@pytest.mark.parametrize("texts", [{}, {"classes.json": "", "more.json": ""}, {"Classes.json": ""}])
-def test_other_texts_than_a_kind_has_are_refused(tmp_path: Path, texts: dict[str, str]) -> None:
-    with pytest.raises(InputError, match="a 'classifier' has the texts classes.json, got"):
+@pytest.mark.parametrize("texts", [{}, {"more.json": ""}, {**CLASSES, "Classes.json": ""}, {**CLASSES, "model.json": ""}])
+def test_texts_that_a_kind_needs_and_that_may_be_are_given(tmp_path: Path, texts: dict[str, str]) -> None:
+    with pytest.raises(InputError, match="a 'classifier' has the texts classes.json, and classes.json is not|a text of a run"):
         keep(training(), tmp_path / "run", KIND, texts=texts)
     assert not (tmp_path / "run").exists()
+    keep(training(), tmp_path / "run", KIND, texts={**CLASSES, "data.json": "{}"}).close()
+    assert open_run(tmp_path / "run", KIND).texts["data.json"] == "{}"
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,15 @@ def keep(
         training: what has not begun yet, or goes on from here.
         folder: where to keep it.
         kind: what kind of run this is; or the name of a kind that has no texts of its own.
-        texts: those that the kind needs, by the names of their files; they describe the model and all that using it takes.
+        texts: those that the kind needs, and others, by the names of their files; they describe the model and all that using
+            it takes.
         data: what `fingerprint` gives of the data; a resumed run then has to have the same.
         overwrite: whether a run that is there may be replaced.
 
     Raises:
         RunError: something is there already and ``overwrite`` is off, it is in use, or it cannot be written.
-        InputError: other texts are given than the kind has, or the optimizer is not the one that the settings name.
+        InputError: a text that the kind needs is not given, one has no name that a text may have, or the optimizer is not the
+            one that the settings name.
 
     Example:
         >>> import tempfile
@@ -73,9 +75,10 @@ def keep(
     """
     kind = kind if isinstance(kind, Kind) else Kind(kind)
     given = dict(texts or {})
-    if set(given) != set(kind.texts):
-        wanted = ", ".join(kind.texts) or "none"
-        raise InputError(f"a {kind.name!r} has the texts {wanted}, got {', '.join(given) or 'none'}; give those")
+    missing = [name for name in kind.texts if name not in given]
+    if missing:
+        raise InputError(f"a {kind.name!r} has the texts {', '.join(kind.texts)}, and {missing[0]} is not given; give all")
+    Kind(kind.name, tuple(given))  # the names of all of them are sound
     run = BaseRun(model=training.model, settings=training.settings, training=training, facts=_facts(data))
     run.create(folder, {NAME: kind.to_json(), CONFIG: training.settings.to_toml(), **given}, overwrite)
     return run
