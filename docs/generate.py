@@ -24,6 +24,7 @@ PACKAGES = (
     "rondeau.nn",
     "rondeau.data",
     "rondeau.models",
+    "rondeau.estimators",
     "rondeau.train",
 )
 PAGES = ("commands", "api", "kernel", "benchmarks", "bibliography")

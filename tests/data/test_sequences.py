@@ -72,8 +72,8 @@ def test_texts_and_tokens() -> None:
         (["a", "  "], {}, "X[1] is an empty text"),
         ([], {}, "X has no sequences (0 samples)"),
         (np.zeros((0, 3, 2)), {}, "X has no sequences (0 samples)"),
-        (np.zeros((3, 0)), {}, "so its sequences are empty"),
-        (np.zeros(5), {}, "it is one sequence at most; give a list of sequences: [X]"),
+        (np.zeros((3, 0)), {}, "X has empty sequences"),
+        (np.zeros(5), {}, "it is one sequence at most; Reshape your data: give a list of sequences, [X]"),
         (np.zeros((1, 1, 1, 1)), {}, "X has 4 dimensions"),
         ([np.zeros((1, 1, 1))], {}, "X[0] has the shape (1, 1, 1)"),
         ([1.0, 2.0], {}, "X[0] has the shape ()"),
@@ -118,7 +118,7 @@ def test_labels_and_targets() -> None:
 @pytest.mark.parametrize(
     ("y", "more", "said"),
     [
-        (None, {}, "y is None, and labels are needed to learn from; give one for each sequence"),
+        (None, {}, "the target y is None; give a label for each sequence"),
         (["a"], {}, "y has 1 entries for 2 sequences"),
         (["a", "a"], {}, "y has one class only, 'a'; give sequences of at least two classes"),
         ([1, 1], {}, "y has one class only, 1"),

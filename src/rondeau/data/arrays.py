@@ -85,11 +85,15 @@ def _block(X: Any) -> np.ndarray:
     """An array as one of sequences: of texts, of lists, or of numbers (sequences, steps[, features])."""
     block = _converted(X, "X")
     if block.ndim == 0 or (block.ndim == 1 and block.dtype.kind in "biufc"):
-        raise InputError(f"X has the shape {block.shape}, so it is one sequence at most; give a list of sequences: [X]")
+        raise InputError(
+            f"X has the shape {block.shape}, so it is one sequence at most; Reshape your data: give a list of sequences, [X]"
+        )
     if block.ndim > 3:
         raise InputError(f"X has {block.ndim} dimensions, and at most (sequences, steps, features) are expected; {_ALLOWED}")
     if block.ndim > 1 and 0 in block.shape[1:]:
-        raise InputError(f"X has the shape {block.shape}, so its sequences are empty; give at least one step and one feature")
+        raise InputError(
+            f"X has empty sequences: 0 feature(s) (shape={block.shape}) while a minimum of 1 is required; give at least one"
+        )
     return block
 
 
@@ -180,7 +184,8 @@ def _goal(y: Any, items: list[Any], goal: GoalName, per_step: bool, classes: np.
         return None
     if y is None:
         raise InputError(
-            f"y is None, and {goal}s are needed to learn from; give one for each {'step' if per_step else 'sequence'}"
+            f"learning requires y to be passed, but the target y is None; give a {goal} for each "
+            f"{'step' if per_step else 'sequence'}"
         )
     if _is_one(y) or isinstance(y, (dict, set)):
         raise InputError(f"y is {shown(y)}; give one for each of {plural(len(items), 'sequence')}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,18 +64,15 @@ class Numbers(Reader):
         self.masked, self.differences = masked, differences
 
     @staticmethod
-    def of(arrays: Any, *, differences: bool = False) -> Numbers:
+    def of(arrays: Sequence[np.ndarray], *, differences: bool = False) -> Numbers:
         """The reader whose means and deviations are those of all steps of arrays (steps, features); masked if any value is
         missing.
 
         Raises:
             InputError: they differ in their features.
         """
-        moments = _Moments(arrays[0].shape[1])
-        for start in range(0, len(arrays), 1024):
-            moments.add(np.concatenate(arrays[start : start + 1024]))
-        mean, deviation = moments.found()
-        return Numbers(mean, deviation, masked=moments.missing, differences=differences)
+        mean, deviation, masked = moments(arrays)
+        return Numbers(mean, deviation, masked=masked, differences=differences)
 
     @property
     def size(self) -> int:
@@ -103,6 +101,15 @@ class Numbers(Reader):
     def extra_repr(self) -> str:
         """Features, and which channels there are beside them."""
         return f"{self.size}, masked={self.masked}, differences={self.differences}"
+
+
+def moments(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The mean and the standard deviation of each feature (features,) over all steps of arrays (steps, features), and whether
+    any value is missing (NaN); the deviation is 1 for a feature that never changes."""
+    found = _Moments(arrays[0].shape[1])
+    for start in range(0, len(arrays), 1024):
+        found.add(np.concatenate(arrays[start : start + 1024]))
+    return *found.found(), found.missing
 
 
 class _Moments:

@@ -1,0 +1,197 @@
+"""`Learner`: an estimator that learns by a `rondeau.train.Training` and is kept in a run folder, whatever it learns.
+
+An estimator is a dataclass whose fields are its parameters, so that scikit-learn sees them as those of ``__init__``; nothing is
+checked before `fit`. A subclass has
+
+- its own parameters as fields, and `kind`, the name of its kind of run;
+- `begin`, which makes the training of ``network_``;
+- `_network()`: the network, made from parameters and from what `_fitted` names alone, so that a run folder can be read again.
+
+`fit` runs what `begin` makes, and `finish` takes what was learned. `fit_run` does the same in a run folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from rondeau.errors import InputError
+from rondeau.estimators import saving
+from rondeau.estimators.randomness import own_randomness, seed_of
+from rondeau.train import OnRow, Record, RunFolder, Training, TrainingSettings, keep, open_run
+from rondeau.train.kinds import CONFIG, NAME
+from rondeau.train.manifest import Facts
+from rondeau.train.record import NAME as RECORD
+from rondeau.train.record import Row
+from rondeau.train.weights import weights
+
+Own = TypeVar("Own", bound="Learner")
+UPDATES = 1_500  # of the weights, that a small data set is learned in
+LEAST_EPOCHS, MOST_EPOCHS = 8, 200
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Learner(BaseEstimator):
+    """The parameters of learning; see `SequenceClassifier`."""
+
+    epochs: int | str = "auto"
+    batch_size: int | str = "auto"
+    learning_rate: float = 0.003
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
+    weight_decay: float = 0.01
+    clip_norm: float | None = 1.0
+    patience: int | None = 5
+    random_state: Any = None
+    warm_start: bool = False
+    verbose: bool | int = False
+    device: str = "cpu"
+    threads: int | None = None
+
+    kind: ClassVar[str] = ""
+    _fitted: ClassVar[tuple[str, ...]] = ("n_iter_", "n_features_in_", "feature_names_in_")
+
+    def fit(self: Own, X: Any, y: Any = None, sample_weight: Any = None) -> Own:
+        """Learns.
+
+        Args:
+            X: sequences, as for `rondeau.data.sequences_of`: a list of arrays (steps, features) or (steps,) of any lengths,
+                an array (sequences, steps, features) or (sequences, steps), a list of texts, or of lists of tokens; or
+                `rondeau.data.Sequences`, which bring labels and weights along. NaN stands for a missing number.
+            y: what is to be said of each.
+            sample_weight: how much each counts (sequences,).
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            InputError: a parameter is out of range, or the sequences are not sound.
+        """
+        seed = seed_of(self.random_state)
+        with own_randomness(seed, self.device):
+            training = self.begin(X, y, sample_weight, seed=seed)
+            training.run(*([OnRow(self._tell)] if self.verbose else []))
+        return self.finish(training)
+
+    def begin(self, X: Any, y: Any = None, sample_weight: Any = None, *, seed: int) -> Training:
+        """The training that `fit` runs, with everything set that does not come of it. PyTorch's random numbers must begin with
+        ``seed``.
+
+        Raises:
+            InputError: as for `fit`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} makes its training in begin")
+
+    def _network(self) -> nn.Module:
+        raise NotImplementedError(f"{type(self).__name__} makes its network in _network")
+
+    def finish(self: Own, training: Training) -> Own:
+        """Takes what a training has learned that `begin` made; the estimator itself."""
+        self.history_ = training.record.rows
+        self.n_iter_ = int(training.progress.step)
+        self.network_.eval()
+        return self
+
+    # in a run folder
+
+    def fit_run(
+        self: Own, folder: str | Path, X: Any, y: Any = None, sample_weight: Any = None, *, overwrite: bool = False
+    ) -> Own:
+        """Learns as `fit` does, in a run folder, where it is saved as it goes, to be gone on with.
+
+        Raises:
+            RunError: something is there already and ``overwrite`` is off, it is in use, or it cannot be written.
+            InputError: as for `fit`.
+        """
+        seed = seed_of(self.random_state)
+        with own_randomness(seed, self.device):
+            training = self.begin(X, y, sample_weight, seed=seed)
+            run = keep(training, folder, saving.kind(self.kind), texts=self.texts(), overwrite=overwrite)
+            run.fit(self._tell if self.verbose else None)
+        return self.finish(training)
+
+    def texts(self) -> dict[str, str]:
+        """The texts of a run folder that say what this fitted estimator is beside its weights, by the names of their files.
+
+        Raises:
+            InputError: a parameter cannot be written.
+        """
+        fitted = {name: value for name, value in vars(self).items() if name in self._fitted}
+        return saving.written(self.get_params(deep=False), fitted)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Writes what was fitted into a run folder, to be used, not to be gone on with.
+
+        Raises:
+            RunError: something is there already and ``overwrite`` is off, or it cannot be written.
+            NotFittedError: nothing was fitted.
+        """
+        check_is_fitted(self, "network_")
+        texts = {NAME: saving.kind(self.kind).to_json(), CONFIG: self.settings_.to_toml(), **self.texts()}
+        parts: dict[str, dict[str, Tensor]] = {"model": weights(self.network_), "state": {}}
+        place = RunFolder.create(folder, texts, parts, Facts(), overwrite)
+        record = Record(place.path / RECORD)
+        for row in self.history_:
+            record.add(**row)
+        place.release()
+
+    @classmethod
+    def load(cls: type[Own], folder: str | Path) -> Own:
+        """What `save` or `fit_run` wrote.
+
+        Raises:
+            RunError: the folder is not sound, or holds another kind of run.
+        """
+        saved = open_run(folder, saving.kind(cls.kind))
+        parameters, fitted = saving.read(saved.texts, str(folder))
+        made = cls(**parameters)
+        for name, value in fitted.items():
+            setattr(made, name, value)
+        made.settings_ = saved.settings
+        made.network_ = saved.load_into(made._network()).to(made.device).eval()
+        made.history_ = Record.read(Path(folder) / RECORD).rows
+        return made
+
+    # settings
+
+    def _settings(self, count: int, evaluates: bool, seed: int) -> TrainingSettings:
+        batch, epochs = self._batch(count), self.epochs
+        if epochs == "auto":
+            epochs = int(np.clip(-(-UPDATES * batch // count), LEAST_EPOCHS, MOST_EPOCHS))
+        _check_count("epochs", epochs)
+        return TrainingSettings(
+            epochs=int(epochs),
+            learning_rate=self.learning_rate,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            weight_decay=self.weight_decay,
+            clip_norm=self.clip_norm,
+            evaluations=int(epochs),
+            patience=self.patience if evaluates else None,
+            seed=seed,
+            device=self.device,
+            threads=self.threads,
+        ).checked()
+
+    def _batch(self, count: int) -> int:
+        """Sequences in a batch: with "auto" a sixteenth of all, but from 8 to 64."""
+        if self.batch_size == "auto":
+            return int(np.clip(1 << (count // 16).bit_length(), 8, 64))
+        _check_count("batch_size", self.batch_size)
+        return int(self.batch_size)
+
+    def _tell(self, row: Row) -> None:
+        """Prints how far the training is, at each evaluation, or without such at each row of the record."""
+        names = ("step", "epoch", "loss", "held_out", "accuracy")
+        print("  ".join(f"{name} {row[name]:.4g}" for name in names if name in row), flush=True)
+
+
+def _check_count(name: str, value: Any) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{name} is auto or a positive whole number, not {value!r}")

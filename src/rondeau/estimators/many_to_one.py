@@ -1,0 +1,57 @@
+"""What the classifier and the regressor share: members that pool over steps, learned as labels of whole sequences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rondeau.data import Sequences, Split
+from rondeau.errors import InputError
+from rondeau.estimators.base import SequenceEstimator
+from rondeau.models import ManyToOne, Members
+from rondeau.models.losses import Loss
+from rondeau.train.labelling import Labelled, Labelling
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ManyToOneEstimator(SequenceEstimator):
+    """The parameters of an estimator that says one thing of a whole sequence.
+
+    A subclass says with what loss, `_criterion`, and what its targets are, `_targets`.
+    """
+
+    pooling: str = "mean max"
+    members: int = 3
+
+    @property
+    def _criterion(self) -> Loss:
+        raise NotImplementedError(f"{type(self).__name__} says its loss in _criterion")
+
+    def _targets(self, data: Sequences, going_on: bool) -> Tensor:
+        """What is to be said of each sequence, as its loss measures it."""
+        raise NotImplementedError(f"{type(self).__name__} says its targets in _targets")
+
+    def _importance(self, data: Sequences) -> np.ndarray:
+        """How much each sequence counts (sequences,)."""
+        return np.ones(len(data)) if data.weights is None else data.weights
+
+    def _task(self, data: Sequences, split: Split, seed: int, going_on: bool) -> Labelling:
+        targets = self._targets(data, going_on)
+        tensors = [self.form_.tensor(item) for item in data.items]
+        weights = torch.from_numpy(self._importance(data)).to(torch.get_default_dtype())
+
+        def part(places: np.ndarray) -> Labelled:
+            return Labelled([tensors[place] for place in places], targets[places], weights[places])
+
+        held = part(split.held_out) if len(split.held_out) else None
+        batch = self._batch(len(split.train))
+        return Labelling(part(split.train), held, self._criterion, batch=batch, seed=seed, device=self.device)
+
+    def _network(self) -> nn.Module:
+        if not isinstance(self.members, int) or self.members < 1:
+            raise InputError(f"members is a positive whole number, not {self.members!r}")
+        outputs = self._criterion.outputs
+        return Members(ManyToOne(self._encoder(), outputs, self.pooling, self.dropout) for _ in range(self.members))
