@@ -17,6 +17,7 @@ ROWS = [
     {"step": i, "steps": 1, "epoch": i / 4, "seconds": 1.0 * i, "loss": 1 / i, "gradient_norm": 1.0, "learning_rate": 0.1}
     for i in range(1, 9)
 ] + [{"step": 8, "held_out": 0.3, "accuracy": 0.5}]
+NAMES = ("first", "second", "third")
 EVIL = "<script>alert(1)</script>"
 
 
@@ -47,7 +48,7 @@ def sections(name: str) -> list[Section]:
     draw = np.random.default_rng(0)
     truth = draw.integers(0, 3, 50)
     probabilities = draw.dirichlet(np.ones(3), 50)
-    names, shown, values = [name, "b", "c"], [name] * 50, draw.normal(size=50)
+    names, shown, values = [name, "b", "c"], (lambda places: [name] * len(places)), draw.normal(size=50)
     ahead = draw.normal(size=(2, 4))
     items = [forecasts.Forecast(name, values, row, row + 1, row - 1, row + 2) for row in ahead]
     return [
@@ -100,10 +101,10 @@ def test_the_confusion_matrix_counts_rows_of_the_truth() -> None:
 
 def test_the_surest_mistake_comes_first_and_what_is_right_is_left_out() -> None:
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
-    text = classes.worst(np.array([1, 1, 1]), probabilities, "ab", ["first", "second", "third"]).html()
+    text = classes.worst(np.array([1, 1, 1]), probabilities, "ab", lambda places: [NAMES[i] for i in places]).html()
     assert text.index("first") < text.index("second")
     assert "third" not in text
-    assert "No sequence" in classes.worst(np.array([0]), probabilities[:1], "ab", ["x"]).html()
+    assert "No sequence" in classes.worst(np.array([0]), probabilities[:1], "ab", lambda places: ["x"]).html()
 
 
 def test_coverage_leaves_out_what_is_not_known() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from rondeau.report.drawing import INK, panels, svg
 from rondeau.report.page import Section, figure, paragraph, table
 
 WORST = 12
+Show = Callable[[np.ndarray], Sequence[str]]
 DRAWN = 40  # classes of a confusion matrix that can still be read
 
 
@@ -60,7 +61,7 @@ def _drawn(counts: np.ndarray, classes: Sequence[object]) -> str:
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
     names = [str(name)[:24] for name in classes]
-    axes.set_xticks(range(size), names, rotation=90 if size > 6 else 0)
+    axes.set_xticks(range(size), names, rotation=90 if size * max(map(len, names)) > 90 else 0)
     axes.set_yticks(range(size), names)
     axes.set_xlabel("predicted", color=INK)
     axes.set_ylabel("true", color=INK)
@@ -72,14 +73,14 @@ def _drawn(counts: np.ndarray, classes: Sequence[object]) -> str:
     return svg(made, "confusion matrix")
 
 
-def worst(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[object], shown: Sequence[str]) -> Section:
+def worst(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[object], show: Show) -> Section:
     """The section of the surest mistakes: those sequences whose true class was given the least probability.
 
     Args:
         truth: codes (sequences,) that index ``classes``.
         probabilities: of each class for each sequence, (sequences, classes).
         classes: the names.
-        shown: each sequence in few words, (sequences,).
+        show: the sequences at some places, each for a cell of a table.
     """
     given = probabilities[np.arange(len(truth)), truth]
     taken = probabilities.argmax(1)
@@ -88,8 +89,8 @@ def worst(truth: np.ndarray, probabilities: np.ndarray, classes: Sequence[object
     if not len(order):
         return Section("Worst cases", (paragraph("No sequence was given a wrong class.", "good"),))
     rows = [
-        [shown[i], str(classes[truth[i]]), str(classes[taken[i]]), float(given[i]), float(probabilities[i, taken[i]])]
-        for i in order
+        [what, str(classes[truth[i]]), str(classes[taken[i]]), float(given[i]), float(probabilities[i, taken[i]])]
+        for i, what in zip(order, show(order))
     ]
     header = ["sequence", "true", "predicted", "probability of the true", "of the predicted"]
     return Section("Worst cases", (table(header, rows),))

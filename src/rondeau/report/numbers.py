@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -45,14 +45,14 @@ def _scatter(truth: np.ndarray, predicted: np.ndarray, name: str) -> str:
     return svg(made, f"predicted against true {name}")
 
 
-def worst(truth: np.ndarray, predicted: np.ndarray, shown: Sequence[str]) -> Section:
+def worst(truth: np.ndarray, predicted: np.ndarray, show: Callable[[np.ndarray], Sequence[str]]) -> Section:
     """The section of the largest errors.
 
     Args:
         truth: numbers (sequences,).
         predicted: numbers (sequences,).
-        shown: each sequence in few words, (sequences,).
+        show: the sequences at some places, each for a cell of a table.
     """
     order = np.argsort(-np.abs(predicted - truth), kind="stable")[:WORST]
-    rows = [[shown[i], float(truth[i]), float(predicted[i]), float(predicted[i] - truth[i])] for i in order]
+    rows = [[what, float(truth[i]), float(predicted[i]), float(predicted[i] - truth[i])] for i, what in zip(order, show(order))]
     return Section("Worst cases", (table(["sequence", "true", "predicted", "error"], rows),))

@@ -27,6 +27,10 @@ figcaption { color: var(--faint); font-size: .9rem; } pre { white-space: pre-wra
 """
 
 
+class Html(str):
+    """Text that is HTML already, for a cell of a table."""
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of a page: a heading and what stands under it, as HTML."""
@@ -105,4 +109,6 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Html):
+        return value
     return f"{value:,}" if type(value) is int else escape(str(value))
