@@ -14,7 +14,7 @@ EXAMPLES = "\n".join(re.findall(r"```pycon\n(.*?)```", PAGE, re.S))
 
 
 def test_the_page_has_a_file_of_every_kind() -> None:
-    assert {Path(name).suffix for name, _ in FILES} == {".csv", ".jsonl", ".ts", ".conll"} and len(FILES) == 7
+    assert {Path(name).suffix for name, _ in FILES} == {".csv", ".tsv", ".jsonl", ".ts", ".conll"} and len(FILES) == 8
 
 
 def test_the_examples_print_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -314,3 +314,17 @@ def test_what_does_not_fit_is_said_in_a_sentence(name: str) -> None:
     with pytest.raises(InputError, match=sentence) as refused:
         make()
     assert "\n" not in str(refused.value)
+
+
+def test_sequences_go_on_from_others() -> None:
+    torch.manual_seed(0)
+    stack = nn.Stack(nn.Recurrent("lstm", 3, 4), nn.Recurrent("gru", 4, 5, num_layers=2))
+    stepper, x = stack.stepper(batch=3), torch.randn(2, 3, 3)
+    stepper.step(x[0])
+    before, rows = stepper.state, torch.tensor([2, 2, 0])
+    stepper.take(rows)
+    for now, was in zip(stepper.state[0] + stepper.state[1], before[0] + before[1]):
+        torch.testing.assert_close(now, was.index_select(-2, rows))
+    for wrong in (torch.tensor([0, 1]), torch.tensor([0, 1, 3]), [0, 1, 2]):
+        with pytest.raises(InputError, match="rows"):
+            stepper.take(wrong)  # type: ignore[arg-type]

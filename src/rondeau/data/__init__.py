@@ -5,12 +5,14 @@ from rondeau.data.bio import EntityScores, Follows, bio_follows, entities, entit
 from rondeau.data.columns import Columns
 from rondeau.data.corpus import NAMES, Text, load_text, read, strip_licence
 from rondeau.data.frames import sequences_of_frame, series_of_frame
+from rondeau.data.pairs import Pairs, pairs_of, read_pairs
 from rondeau.data.ragged import Batch, RaggedBatches, padded
 from rondeau.data.reading import read_parts, read_sequences, read_series
 from rondeau.data.sequences import Labels, Sequences, StepLabels, StepTargets, Targets
 from rondeau.data.series import Series, SeriesSet
 from rondeau.data.splits import Split, split_groups, split_sequences
 from rondeau.data.streams import Streams, Window, hold_out
+from rondeau.data.symbols import Symbols
 from rondeau.data.times import Frequency
 from rondeau.data.tokenizers import KINDS, Bytes, Characters, Tokenizer, Words, split_words, tokenizer
 
@@ -25,6 +27,7 @@ __all__ = [
     "Follows",
     "Frequency",
     "Labels",
+    "Pairs",
     "RaggedBatches",
     "Sequences",
     "Series",
@@ -33,6 +36,7 @@ __all__ = [
     "StepLabels",
     "StepTargets",
     "Streams",
+    "Symbols",
     "Targets",
     "Text",
     "Tokenizer",
@@ -45,7 +49,9 @@ __all__ = [
     "is_bio",
     "load_text",
     "padded",
+    "pairs_of",
     "read",
+    "read_pairs",
     "read_parts",
     "read_sequences",
     "read_series",

@@ -43,7 +43,7 @@ def text_parts(table: Table, columns: Columns, kind: ItemKind, per_step: bool) -
     width: int | None = None
     for chunk in table.chunks:
         place = placed(table, chunk, columns.text)
-        items = [_MAKE[kind](cell, place, index) for index, cell in enumerate(chunk.columns[columns.text])]
+        items = [MAKE[kind](cell, place, index) for index, cell in enumerate(chunk.columns[columns.text])]
         width = _one_width(items, width, place) if kind == "numbers" else None
         part = Part(items, list(chunk.lines), ids=ids_of(chunk, columns))
         (_add_step_goals if per_step else add_goals)(part, table, chunk, columns)
@@ -82,7 +82,7 @@ def _steps(cell: Cell, place: Place, index: int) -> np.ndarray:
     return floats(flat, lambda i: f"{place(index)}: step {i // len(rows[0]) + 1}").reshape(len(rows), -1)
 
 
-_MAKE: dict[ItemKind, Callable[[Cell, Place, int], Any]] = {"texts": _text, "tokens": _tokens, "numbers": _steps}
+MAKE: dict[ItemKind, Callable[[Cell, Place, int], Any]] = {"texts": _text, "tokens": _tokens, "numbers": _steps}
 _SAME = "give every step of every sequence the same features"
 
 

@@ -1,7 +1,9 @@
 """Models, one file a sequence-task shape, and the baselines they are compared with."""
 
 from rondeau.models.crf import CRF
+from rondeau.models.decoding import decode
 from rondeau.models.encoder import Numbers, Reader, SequenceEncoder, Tokens
+from rondeau.models.encoder_decoder import EncoderDecoder
 from rondeau.models.generation import Choice, beginning, generate
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
 from rondeau.models.layers import recurrent_layers
@@ -9,10 +11,15 @@ from rondeau.models.many_to_one import ManyToOne, Members, Pooling
 from rondeau.models.ngram import NGram, Score, compare
 from rondeau.models.one_to_one import OneToOne
 from rondeau.models.scorer import Scorer
+from rondeau.models.search import Beam, Sampling
+from rondeau.models.written import Hypothesis
 
 __all__ = [
     "CRF",
+    "Beam",
     "Choice",
+    "EncoderDecoder",
+    "Hypothesis",
     "LanguageModel",
     "ManyToOne",
     "Members",
@@ -21,12 +28,14 @@ __all__ = [
     "OneToOne",
     "Pooling",
     "Reader",
+    "Sampling",
     "Score",
     "Scorer",
     "SequenceEncoder",
     "Tokens",
     "beginning",
     "compare",
+    "decode",
     "detached",
     "generate",
     "parameter_count",

@@ -1,5 +1,6 @@
 """Modules that run cells. All but the drop-ins are a `Layer`: ``layer(x, state) -> (y, state)``, and so they compose."""
 
+from rondeau.nn.attention import Attention
 from rondeau.nn.batch_norm import SequenceBatchNorm
 from rondeau.nn.compose import Bidirectional, Composed, Residual, Skip, Stack
 from rondeau.nn.convert import CONVENTIONS, from_convention, to_convention
@@ -16,6 +17,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Attention",
     "Bidirectional",
     "Composed",
     "GRUCell",

@@ -174,6 +174,20 @@ class Stepper(Generic[S]):
             own.numpy()[..., chosen, :] = start.numpy()[..., chosen, :]
 
     @torch.inference_mode(False)
+    @torch.no_grad()
+    def take(self, rows: Tensor) -> None:
+        """Every sequence goes on from where that of ``rows`` (batch,) stands, as the hypotheses of a beam do.
+
+        Raises:
+            InputError: rows are not as many as there are sequences, or there is none such.
+        """
+        if not isinstance(rows, Tensor) or rows.shape != (self._batch,):
+            raise InputError(f"take needs the numbers of {self._batch} rows, a tensor ({self._batch},), not {_described(rows)}")
+        _rows(rows, self._batch)
+        for own in _leaves(self._state):
+            own.copy_(own.index_select(-2, rows))
+
+    @torch.inference_mode(False)
     def refresh(self) -> None:
         """Reads the layer's weights anew; the state stays."""
         self._calls.refresh()
@@ -194,6 +208,14 @@ def _contexts(layer: Layer[Any], batch: int, context: Any, dtype: torch.dtype) -
 
 def _mapped(tree: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return function(tree) if isinstance(tree, Tensor) else tuple(_mapped(each, function) for each in tree)
+
+
+def _leaves(tree: Any) -> Iterator[Tensor]:
+    if isinstance(tree, Tensor):
+        yield tree
+    else:
+        for each in tree:
+            yield from _leaves(each)
 
 
 def _pairs(own: Any, given: Any) -> list[tuple[Tensor, Tensor]]:

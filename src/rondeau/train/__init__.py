@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rondeau.train.starting import load, resume, start
     from rondeau.train.task import Batches, CarryingTask, Metric, Task
     from rondeau.train.tensors import digest
+    from rondeau.train.transduction import Paired, Transduction, written
     from rondeau.train.weights import put_weights
 
 _LATE = {
@@ -48,6 +49,9 @@ _LATE = {
     "Metric": "task",
     "Task": "task",
     "digest": "tensors",
+    "Paired": "transduction",
+    "Transduction": "transduction",
+    "written": "transduction",
     "put_weights": "weights",
     "Record": "record",
     "bits": "record",
@@ -81,6 +85,7 @@ __all__ = [
     "Metric",
     "NetworkScorer",
     "OnRow",
+    "Paired",
     "Progress",
     "Record",
     "Run",
@@ -92,6 +97,7 @@ __all__ = [
     "TextSettings",
     "Training",
     "TrainingSettings",
+    "Transduction",
     "bits",
     "digest",
     "evaluate",
@@ -103,4 +109,5 @@ __all__ = [
     "put_weights",
     "resume",
     "start",
+    "written",
 ]
