@@ -21,6 +21,7 @@ ORDER = [
     "estimators",
     "diagnostics",
     "export",
+    "examples",
     "report",
     "cli",
 ]

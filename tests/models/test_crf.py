@@ -63,6 +63,19 @@ def test_probability_and_its_gradients_are_those_of_all_paths_written_out(backen
     torch.testing.assert_close(torch.autograd.grad(ours.sum(), leaves), expected)
 
 
+@pytest.mark.parametrize("constrained", [False, True])
+def test_of_tags_that_are_not_known_all_count(constrained: bool) -> None:
+    crf, (scores, tags) = made(constrained=constrained), given()
+    tags[0, 1] = tags[0, 2] = tags[1, 0] = tags[2, 2] = -1
+    found = crf.log_likelihood(scores, tags, LENGTHS)
+    for row, length in enumerate(LENGTHS):
+        paths = weights(crf, scores[row], length, constrained)
+        known = {step: tag for step, tag in enumerate(tags[row, :length].tolist()) if tag >= 0}
+        through = [score for path, score in paths.items() if all(path[step] == tag for step, tag in known.items())]
+        wanted = torch.stack(through).logsumexp(0) - torch.stack(list(paths.values())).logsumexp(0)
+        torch.testing.assert_close(found[row], wanted)
+
+
 def test_numerical_gradients_of_the_compiled_recursion() -> None:
     crf, (scores, tags) = made("compiled"), given()
 
@@ -118,7 +131,9 @@ def test_marginals_are_the_share_of_the_paths_through_a_tag() -> None:
 def test_what_lies_past_a_length_changes_nothing() -> None:
     crf, (scores, tags) = made(), given()
     other, others = scores.clone(), tags.clone()
-    other[1, 1:], others[1, 1:] = 1e6, -1
+    other[1, 1:], others[1, 1:] = 1e6, 4
+    torch.testing.assert_close(crf.log_likelihood(other, others, LENGTHS), crf.log_likelihood(scores, tags, LENGTHS))
+    others[1, 1:] = -1
     torch.testing.assert_close(crf.log_likelihood(other, others, LENGTHS), crf.log_likelihood(scores, tags, LENGTHS))
     assert crf.decode(other, LENGTHS).equal(crf.decode(scores, LENGTHS))
 

@@ -10,6 +10,7 @@ from rondeau.data.ragged import Batch, RaggedBatches, padded
 from rondeau.data.reading import read_parts, read_sequences, read_series
 from rondeau.data.sequences import Labels, Sequences, StepLabels, StepTargets, Targets
 from rondeau.data.series import Series, SeriesSet
+from rondeau.data.spelled import spelling
 from rondeau.data.splits import Split, split_groups, split_sequences
 from rondeau.data.streams import Streams, Window, hold_out
 from rondeau.data.symbols import Symbols
@@ -59,6 +60,7 @@ __all__ = [
     "sequences_of_frame",
     "series_of",
     "series_of_frame",
+    "spelling",
     "split_groups",
     "split_sequences",
     "split_words",

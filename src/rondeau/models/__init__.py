@@ -7,11 +7,13 @@ from rondeau.models.encoder_decoder import EncoderDecoder
 from rondeau.models.generation import Choice, beginning, generate
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
 from rondeau.models.layers import recurrent_layers
+from rondeau.models.many_to_many import ManyToMany, chosen_steps
 from rondeau.models.many_to_one import ManyToOne, Members, Pooling
 from rondeau.models.ngram import NGram, Score, compare
 from rondeau.models.one_to_one import OneToOne
 from rondeau.models.scorer import Scorer
 from rondeau.models.search import Beam, Sampling
+from rondeau.models.words import Words
 from rondeau.models.written import Hypothesis
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "EncoderDecoder",
     "Hypothesis",
     "LanguageModel",
+    "ManyToMany",
     "ManyToOne",
     "Members",
     "NGram",
@@ -33,7 +36,9 @@ __all__ = [
     "Scorer",
     "SequenceEncoder",
     "Tokens",
+    "Words",
     "beginning",
+    "chosen_steps",
     "compare",
     "decode",
     "detached",

@@ -9,6 +9,7 @@ from rondeau.cells.linear_chain import forward_recursion
 from rondeau.data import Follows
 from rondeau.engine import BackendChoice, scan
 from rondeau.errors import InputError
+from rondeau.nn.layer import Lengths
 
 NEVER = (
     -1e4
@@ -53,12 +54,13 @@ class CRF(nn.Module):
         self.register_buffer("may_start", first)
         self.register_buffer("may_follow", after)
 
-    def log_likelihood(self, scores: Tensor, tags: Tensor, lengths: Tensor | list[int] | None = None) -> Tensor:
-        """The logarithm of the probability of the tags of each sequence, (batch,).
+    def log_likelihood(self, scores: Tensor, tags: Tensor, lengths: Lengths = None) -> Tensor:
+        """The logarithm of the probability of the tags of each sequence, (batch,): where a tag is not known, that of all paths
+        through the known ones.
 
         Args:
             scores: (batch, time, tags).
-            tags: (batch, time), whole numbers; past a length anything.
+            tags: (batch, time), whole numbers, negative where a tag is not known; past a length anything.
             lengths: steps of each sequence, (batch,), at least one; all steps if not given.
 
         Raises:
@@ -68,9 +70,15 @@ class CRF(nn.Module):
         if tags.shape != scores.shape[:2]:
             raise InputError(f"tags are {tuple(scores.shape[:2])} for these scores, not {tuple(tags.shape)}")
         first, after = self._scores(self.constrained)
-        return self._path(scores, tags, counts, first, after) - self._total(scores, counts, first, after)
+        whole = self._total(scores, counts, first, after)
+        alive = _alive(scores, counts)
+        if not (alive & (tags < 0)).any():
+            return self._path(scores, torch.where(alive, tags, 0), alive, counts, first, after) - whole
+        others = torch.ones_like(scores, dtype=torch.bool).scatter(2, tags.clamp(min=0)[:, :, None], False)
+        through = scores.masked_fill(others & (alive & (tags >= 0))[:, :, None], NEVER)
+        return self._total(through, counts, first, after) - whole
 
-    def log_partition(self, scores: Tensor, lengths: Tensor | list[int] | None = None) -> Tensor:
+    def log_partition(self, scores: Tensor, lengths: Lengths = None) -> Tensor:
         """The logarithm of the sum of the weights of all paths, (batch,); its gradient by the scores is `marginals`.
 
         Raises:
@@ -78,7 +86,7 @@ class CRF(nn.Module):
         """
         return self._total(scores, _checked(scores, lengths, self.tags), *self._scores(self.constrained))
 
-    def marginals(self, scores: Tensor, lengths: Tensor | list[int] | None = None) -> Tensor:
+    def marginals(self, scores: Tensor, lengths: Lengths = None) -> Tensor:
         """The probability of each tag at each step, given all scores, (batch, time, tags); paths that are not allowed count
         for nothing. It is the gradient of `log_partition`, so the compiled recursion backwards.
 
@@ -93,7 +101,7 @@ class CRF(nn.Module):
         return found
 
     @torch.no_grad()
-    def decode(self, scores: Tensor, lengths: Tensor | list[int] | None = None) -> Tensor:
+    def decode(self, scores: Tensor, lengths: Lengths = None) -> Tensor:
         """The best path of each sequence that is allowed, by Viterbi's algorithm: (batch, time), zero past a length.
 
         Raises:
@@ -125,9 +133,7 @@ class CRF(nn.Module):
             _, (a,) = scan(forward_recursion(), {"E": E}, scores[:, 1:], a, lengths=lengths - 1, backend=self.backend)
         return (a + self.last).logsumexp(1)
 
-    def _path(self, scores: Tensor, tags: Tensor, lengths: Tensor, first: Tensor, after: Tensor) -> Tensor:
-        alive = _alive(scores, lengths)
-        tags = torch.where(alive, tags, 0)
+    def _path(self, scores: Tensor, tags: Tensor, alive: Tensor, lengths: Tensor, first: Tensor, after: Tensor) -> Tensor:
         of_steps = scores.gather(2, tags[:, :, None])[:, :, 0] * alive
         of_pairs = after[tags[:, :-1], tags[:, 1:]] * alive[:, 1:]
         end = tags.gather(1, lengths[:, None] - 1)[:, 0]
@@ -155,7 +161,7 @@ def _alive(scores: Tensor, lengths: Tensor) -> Tensor:
     return torch.arange(scores.shape[1], device=scores.device) < lengths[:, None]
 
 
-def _checked(scores: Tensor, lengths: Tensor | list[int] | None, tags: int) -> Tensor:
+def _checked(scores: Tensor, lengths: Lengths, tags: int) -> Tensor:
     """The lengths, (batch,), of scores that fit."""
     if scores.dim() != 3 or scores.shape[2] != tags or not scores.shape[1]:
         raise InputError(f"scores are (batch, time, {tags}) with at least one step, not {tuple(scores.shape)}")

