@@ -25,7 +25,7 @@ ORDER = [
     "report",
     "cli",
 ]
-ROOMS = ["compile", "llvm", "inputs", "eager", "runtime", "backends"]
+ROOMS = ["compile", "llvm", "products", "inputs", "eager", "runtime", "backends"]
 """The rooms of the engine: each imports only from those before it, and the files at its top from all."""
 ROOMS_WITHOUT = {"compile": {"torch", "numpy", "llvmlite"}}
 """What a room does not know: the compiler makes plans of equations, whoever runs them."""

@@ -37,6 +37,8 @@ CONSTANT = {
     "rondeau.engine.llvm.openmp._pool",
     "rondeau.engine.llvm.openmp.yield_address",
     "rondeau.engine.llvm.openmp.openmp",
+    "rondeau.engine.products.ways._kernel",
+    "rondeau.engine.products.ways._has_onednn",
 }
 """Caches without a bound, of which there are but a few values ever."""
 

@@ -9,13 +9,14 @@ from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.layout import Column, Layout
 from rondeau.engine.eager.evaluation import evaluated, leaf, sum_of
 from rondeau.engine.inputs.scan_inputs import ScanInputs
+from rondeau.engine.products.multiply import multiply
 from rondeau.engine.runtime.batch_rows import BatchRows
 
 
 def project(layout: Layout, inputs: ScanInputs, rows: BatchRows, out: Tensor) -> None:
     """The linear columns side by side, in ``out`` (rows, features)."""
     W, bias, x = stacked_matrices(layout, inputs), _bias(layout, inputs), rows.to_rows(inputs.x)
-    torch.mm(x, W.t(), out=out) if bias is None else torch.addmm(bias, x, W.t(), out=out)
+    multiply(x, W.t(), out, bias)
 
 
 def hoisted_values(layout: Layout, inputs: ScanInputs, rows: BatchRows) -> dict[Buffer, Tensor]:

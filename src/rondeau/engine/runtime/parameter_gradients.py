@@ -14,6 +14,7 @@ from rondeau.engine.compile.step import ProductGradient
 from rondeau.engine.eager.autograd import with_autograd
 from rondeau.engine.eager.evaluation import evaluated, sum_of
 from rondeau.engine.inputs.scan_inputs import ScanInputs
+from rondeau.engine.products.multiply import multiply
 from rondeau.engine.runtime.batch_rows import BatchRows
 from rondeau.engine.runtime.call import Views
 from rondeau.engine.runtime.gradient_sums import GradientSums
@@ -111,11 +112,12 @@ class _Gradients:
     def _matrices(self) -> None:
         for p in self.recipe.products:
             left = self.buffers[Buffer("cotangents")][:, p.first : p.first + p.rows]
-            product = torch.mm(left.t(), self._operand(p.operand))
+            operand = self._operand(p.operand)
             if p.matrix is None:
-                self.gradients.add_whole(p.parameter, product)
+                self.gradients.add_whole(p.parameter, multiply(left.t(), operand))
             else:
-                self.gradients.block(p.matrix).add_(product.t() if p.transposed else product)
+                block = self.gradients.block(p.matrix)
+                multiply(*((operand.t(), left) if p.transposed else (left.t(), operand)), block, block)
 
     def _operand(self, expr: Expr) -> Tensor:
         """All values of an operand, (rows, width)."""
@@ -140,8 +142,8 @@ class _Gradients:
         layout, rows = self.layout, self.rows
         left = self.buffers[Buffer("cotangents")][:, : self.recipe.columns_row]
         if self.inputs.x.requires_grad:
-            self.gradients.add_x(rows.from_rows(torch.mm(left, stacked_matrices(layout, self.inputs))))
-        whole = torch.mm(left.t(), rows.to_rows(self.inputs.x))
+            self.gradients.add_x(rows.from_rows(multiply(left, stacked_matrices(layout, self.inputs))))
+        whole = multiply(left.t(), rows.to_rows(self.inputs.x))
         if layout.matrix is not None:
             self.gradients.add_whole(layout.matrix, whole)
         else:
