@@ -26,6 +26,7 @@ PACKAGES = (
     "rondeau.models",
     "rondeau.estimators",
     "rondeau.train",
+    "rondeau.diagnostics",
 )
 PAGES = ("commands", "api", "kernel", "benchmarks", "bibliography")
 HERE = Path(__file__).parent

@@ -24,7 +24,17 @@ from rondeau.cells.lstm_family import (
 )
 from rondeau.cells.scales import clockwork, hierarchical_rnn, lagged_rnn, leaky_rnn, leaky_rnn_learned, rate_rnn
 from rondeau.cells.simple import elman, ind_rnn, jordan
-from rondeau.cells.transforms import conditioned, deepen, dropout, layer_norm, leaky, perturbed, residual, zoneout
+from rondeau.cells.transforms import (
+    conditioned,
+    deepen,
+    dropout,
+    layer_norm,
+    leaky,
+    perturbed,
+    perturbed_states,
+    residual,
+    zoneout,
+)
 from rondeau.errors import InputError
 from rondeau.ir import Cell
 
@@ -154,6 +164,7 @@ __all__ = [
     "names",
     "peephole_lstm",
     "perturbed",
+    "perturbed_states",
     "projected_lstm",
     "rate_rnn",
     "residual",

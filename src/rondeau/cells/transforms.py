@@ -244,8 +244,25 @@ def perturbed(cell: Cell, *names: str) -> Cell:
     return reduce(_perturbed, names, cell)
 
 
+def perturbed_states(cell: Cell) -> Cell:
+    """As `perturbed`, for the next value of every state that the step computes, whatever its equations are called.
+
+    Example:
+        >>> from rondeau.cells import lstm
+        >>> [item.name for item in perturbed_states(lstm()).contexts]
+        ['shift_h', 'shift_c']
+    """
+    for index, state in enumerate(cell.states):
+        if state.role == "state" and cell.next[index].op not in LEAVES:
+            cell = _shifted(cell, state.name, cell.next[index])
+    return cell
+
+
 def _perturbed(cell: Cell, name: str) -> Cell:
-    target = _computed(cell, name)
+    return _shifted(cell, name, _computed(cell, name))
+
+
+def _shifted(cell: Cell, name: str, target: Expr) -> Cell:
     shift = Input(_free(cell, f"shift_{name}"), target.width, "context", "step")
     note = f"{name} perturbed"
     return _rewritten(cell, lambda e: e + shift.symbol if e is target else None, lambda: (shift,), lambda: (), note)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rondeau import cells
-from rondeau.engine import scan, step
+from rondeau.engine import step
 from rondeau.engine.eager.functorch import transforming
 from rondeau.engine.operator import for_onnx, recording
 from rondeau.errors import InputError
@@ -25,6 +25,7 @@ from rondeau.ir import Cell
 from rondeau.nn import stock
 from rondeau.nn.packed import packed_like, padded
 from rondeau.nn.precision import autocasting
+from rondeau.nn.watching import Watched
 
 States = tuple[Tensor, ...]
 CELLS: dict[str, Cell] = {
@@ -122,7 +123,7 @@ def _copied(value: Any, memo: dict[int, Any]) -> Any:
     return value.detach().clone() if computed else copy.deepcopy(value, memo)
 
 
-class _DropIn(_Swapped, nn.RNNBase):
+class _DropIn(_Swapped, Watched, nn.RNNBase):
     """What the three layers share: layers, directions, dropout between layers, packed and unbatched input."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -234,7 +235,8 @@ class _DropIn(_Swapped, nn.RNNBase):
         cell = CELLS["PROJECTED" if self.proj_size else self.mode]
         if x.dtype != own["weight_ih"].dtype or state[0].dtype != x.dtype:  # autocast: a kernel casts what it wants itself
             x, state = x.to(own["weight_ih"].dtype), tuple(value.to(own["weight_ih"].dtype) for value in state)
-        y, last = scan(cell, _params(self.mode, own), x, state, lengths=lengths, reverse=reverse)
+        run = self._scan_of(layer, reverse)
+        y, last = run(cell, _params(self.mode, own), x, state, lengths=lengths, reverse=reverse)
         return y, last
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rondeau.cells import get
-from rondeau.engine import BackendChoice, scan, step
+from rondeau.engine import BackendChoice, step
 from rondeau.engine.backends.registry import choice
 from rondeau.errors import InputError, RondeauWarning
 from rondeau.ir import Cell
@@ -22,9 +22,10 @@ from rondeau.nn.layer import Context, Given, Layer, States, Traces
 from rondeau.nn.masks import drawn
 from rondeau.nn.precision import autocasting, in_type
 from rondeau.nn.stepper import Calls
+from rondeau.nn.watching import Watched
 
 
-class Recurrent(Layer[States]):
+class Recurrent(Watched, Layer[States]):
     """A layer of one cell, or several above one another, in one direction or both.
 
     Every parameter of the cell is a parameter of the module under the same name, packed by gate; one whose name the module
@@ -262,7 +263,7 @@ def _scanned(
     layer: Recurrent, direction: Direction, x: Tensor, state: States | Tensor | None, given: Given
 ) -> tuple[Tensor, States, Traces]:
     """One of a layer's runs over x (batch, time, input)."""
-    y, after, *traced = scan(
+    y, after, *traced = layer._scan_of(direction.layer, direction.reverse)(
         layer.cell,
         direction.params(layer),
         x,

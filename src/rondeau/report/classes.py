@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rondeau.report.drawing import INK, panels, svg
+from rondeau.diagnostics.drawing import INK, panels, svg
 from rondeau.report.page import Section, figure, paragraph, table
 
 WORST = 12

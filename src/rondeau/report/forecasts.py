@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rondeau.report.drawing import COLOURS, INK, legend, panels, svg
+from rondeau.diagnostics.drawing import COLOURS, INK, legend, panels, svg
 from rondeau.report.page import Section, figure, paragraph, table
 
 

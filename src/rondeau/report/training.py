@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rondeau.report.drawing import COLOURS, legend, panels, svg
+from rondeau.diagnostics.drawing import COLOURS, legend, panels, svg
 from rondeau.report.page import Section, figure, paragraph
 
 BESIDE = ("gradient_norm", "learning_rate")
