@@ -26,7 +26,15 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-TESTS = ("test_edges", "test_random_cells", "test_scan", "test_compiled", "test_laws", "test_operator")  # the fastest first
+TESTS = (
+    "test_edges",
+    "test_random_cells",
+    "test_scan",
+    "test_compiled",
+    "test_laws",
+    "test_operator",
+    "test_products",
+)  # the fastest first
 LIMIT = 900  # seconds
 NO_TESTS = (2, 3, 4, 5)  # pytest's words for: it never came to testing
 
@@ -58,6 +66,7 @@ HOIST, SAVE, PHASES = "engine/compile/hoist.py", "engine/compile/save.py", "engi
 IN_PLACE = "engine/compile/in_place.py"
 SUMS = "engine/runtime/gradient_sums.py"
 PART, POINTWISE, TILES = "engine/llvm/part.py", "engine/llvm/pointwise.py", "engine/llvm/tiles.py"
+LARGE = "engine/llvm/large_product.py"
 PRODUCTS, PACKING, VECTOR = "engine/llvm/matmul.py", "engine/llvm/packing.py", "engine/llvm/vector_math.py"
 GRADIENTS = "engine/runtime/parameter_gradients.py"
 
@@ -231,8 +240,8 @@ MUTATIONS = (
     ),
     Mutation(
         GRADIENTS,
-        "self.gradients.block(p.matrix).add_(",
-        "self.gradients.block(p.matrix).copy_(",
+        "block, block)",
+        "block, None)",
         "of two products with one matrix only the last counts",
     ),
     Mutation(GRADIENTS, " and m.operand is mine[0].operand", "", "gates that multiply different vectors share one product"),
@@ -243,6 +252,11 @@ MUTATIONS = (
         "the gradients of a context lie in the order of lengths",
     ),
     Mutation(SUMS, "gradient if self.x is None else self.x + gradient", "gradient", "of the ways into x only the last counts"),
+    # large products
+    Mutation(LARGE, "ptr {at['init']}, ptr {at['out']}", "ptr {at['init']}, ptr {at['init']}", "only the last panel counts"),
+    Mutation(LARGE, "icmp slt <", "icmp sle <", "the last unit block is written one column too far"),
+    Mutation(LARGE, "tallest - 1)", "0)", "the rows that fill no tile are left out"),
+    Mutation(LARGE, "(n if lane & distance else 0)", "0", "a square is packed without its second half"),
 )
 
 

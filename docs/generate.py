@@ -139,7 +139,7 @@ def kernel() -> str:
 def benchmarks() -> str:
     """The page of figures, from the lines of JSON in benchmarks/results."""
     tables = {"cells": _speeds(), "dropin_fuzz": _agreements(), "peers": _peers(), "generation": _generation(), "runs": _runs()}
-    tables["hour"] = _hour()
+    tables["hour"], tables["products"] = _hour(), _products()
     tables |= {name: _table(head, map(row, _engine(name))) for name, (head, row) in ENGINE.items()}
     return (HERE / "benchmarks.template").read_text(encoding="utf-8").format(**tables, zoo=_zoo())
 
@@ -201,6 +201,18 @@ def _runs() -> str:
     rows = [f"| changed folders | {r['trials']:,} | {_outcomes(r['outcomes'])} | {r['bad']} |" for r in damaged]
     rows += [f"| {names[r['figure']]} | {r['trials']:,} | {_outcomes(r['outcomes'])} | {r['bad']} |" for r in cut]
     return _table("| what | trials | outcomes | bad |", iter(rows))
+
+
+def _products() -> str:
+    rows = _measured("products", lambda row: (row["machine"], row["threads"], row["product"], *row["size"]))
+    facts = sorted({_circumstances(r) for r in rows})
+    head = "| product | rows, inner, columns | ours | PyTorch's | oneDNN's | taken |"
+    return _table(head, map(_product, rows)) + "\n\n" + "; ".join(facts) + "."
+
+
+def _product(r: dict[str, Any]) -> str:
+    speeds = (f"{r['gflops'][name]:.0f}" if name in r["gflops"] else "" for name in ("own", "blas", "onednn"))
+    return f"| {r['product']} | {', '.join(map(str, r['size']))} | {' | '.join(speeds)} | {r['taken']} |"
 
 
 def _outcomes(counts: dict[str, int]) -> str:
