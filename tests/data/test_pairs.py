@@ -51,7 +51,7 @@ def test_a_file_that_is_not_sound_says_where(text: bytes, columns: dict[str, str
 
 def test_lists_are_checked_on_both_sides() -> None:
     for sources, targets, message in [
-        (["a", ""], ["b", "c"], "the sources: the one at 1 is empty; leave that pair out"),
+        (["a", ""], ["b", "c"], "the sources: the one at 1 is empty; leave it out"),
         (["a", "b"], ["c", []], "the targets: the one at 1 is empty"),
         (["a", " "], ["b", "c"], "the sources: .* is an empty text"),
         (["a"], ["b", "c"], "2 targets for 1 sources"),

@@ -67,13 +67,18 @@ def pairs_of(sources: Any, targets: Any) -> Pairs:
         sources: lengths from 3 to 5, median 4
         targets: length 1
     """
-    return Pairs(_side(sources, "the sources"), _side(targets, "the targets"))
+    return Pairs(side(sources, "the sources"), side(targets, "the targets"))
 
 
-def _side(items: Any, name: str) -> Sequences:
+def side(items: Any, name: str) -> Sequences:
+    """Texts or lists of tokens, checked; ``name`` is what an error calls them.
+
+    Raises:
+        InputError: one is empty, or neither.
+    """
     empty = next((i for i, item in enumerate(items) if isinstance(item, (str, list, tuple)) and not len(item)), None)
     if empty is not None:
-        raise InputError(f"{name}: the one at {empty} is empty; leave that pair out")
+        raise InputError(f"{name}: the one at {empty} is empty; leave it out")
     try:
         found = sequences_of(items)
     except InputError as error:

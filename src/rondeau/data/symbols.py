@@ -96,12 +96,19 @@ class Symbols:
             numbers: (tokens,).
             instead: for each the token to write where it is unknown; a mark, if there are none.
         """
+        return self.joined(self.each(numbers, instead))
+
+    def each(self, numbers: Iterable[int] | Tensor, instead: Sequence[str] = ()) -> list[str]:
+        """The token of each number, as for `decode`."""
         listed = numbers.tolist() if isinstance(numbers, Tensor) else list(numbers)
-        found = [
+        return [
             self.tokens[number - FIRST] if number >= FIRST else instead[i] if instead else UNKNOWN_TEXT
             for i, number in enumerate(listed)
         ]
-        return found if self.unit == "tokens" else "".join(found)
+
+    def joined(self, tokens: list[str]) -> Any:
+        """The text of tokens, or the list itself where sequences are such."""
+        return tokens if self.unit == "tokens" else "".join(tokens)
 
     def to_json(self) -> str:
         """The symbols as JSON text."""

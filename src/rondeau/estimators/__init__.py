@@ -3,5 +3,6 @@
 from rondeau.estimators.classifier import SequenceClassifier
 from rondeau.estimators.loading import load
 from rondeau.estimators.regressor import SequenceRegressor
+from rondeau.estimators.sequence_to_sequence import SequenceToSequence
 
-__all__ = ["SequenceClassifier", "SequenceRegressor", "load"]
+__all__ = ["SequenceClassifier", "SequenceRegressor", "SequenceToSequence", "load"]

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from rondeau.errors import RunError
-from rondeau.estimators.base import SequenceEstimator
 from rondeau.estimators.classifier import SequenceClassifier
+from rondeau.estimators.learner import Learner
 from rondeau.estimators.regressor import SequenceRegressor
+from rondeau.estimators.sequence_to_sequence import SequenceToSequence
 from rondeau.train import open_run
 
-ALL: tuple[type[SequenceEstimator], ...] = (SequenceClassifier, SequenceRegressor)
+ALL: tuple[type[Learner], ...] = (SequenceClassifier, SequenceRegressor, SequenceToSequence)
 """The estimators that a run folder may hold."""
 
 

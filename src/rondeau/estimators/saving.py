@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rondeau.cells import get
+from rondeau.data import Symbols
 from rondeau.errors import InputError, RunError
 from rondeau.estimators.form import Form
 from rondeau.estimators.vocabulary import Vocabulary
@@ -59,8 +60,8 @@ def _encoded(value: Any) -> Any:
         return {"is": "array", "items": items, "shape": list(value.shape), "dtype": value.dtype.str}
     if isinstance(value, Form):
         return {"is": "form", **{name: _encoded(item) for name, item in vars(value).items()}}
-    if isinstance(value, Vocabulary):
-        return {"is": "vocabulary", "unit": value.unit, "tokens": list(value.tokens)}
+    if isinstance(value, (Symbols, Vocabulary)):
+        return {"is": type(value).__name__.lower(), "unit": value.unit, "tokens": list(value.tokens)}
     if isinstance(value, tuple):
         return {"is": "tuple", "items": [_encoded(item) for item in value]}
     return [_encoded(item) for item in value] if isinstance(value, list) else _plain(value)
@@ -86,6 +87,7 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "array": lambda items, shape, dtype: np.array(items, np.dtype(dtype)).reshape(shape),
     "dictionary": lambda items: dict(items),
     "form": Form,
+    "symbols": lambda unit, tokens: Symbols(unit, tuple(tokens)),
     "tuple": lambda items: tuple(items),
     "vocabulary": lambda unit, tokens: Vocabulary(unit, tuple(tokens)),
 }

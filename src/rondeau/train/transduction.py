@@ -31,10 +31,12 @@ class Paired:
     Args:
         sources: tensors (steps, ...) as the model's encoder reads them.
         targets: tokens (steps,), without the end.
+        weights: how much each pair counts in learning (pairs,); all alike if not given.
     """
 
     sources: Sequence[Tensor]
     targets: Sequence[Tensor]
+    weights: Tensor | None = None
 
     @property
     def longest(self) -> int:
@@ -101,7 +103,9 @@ class Transduction:
         inputs = self._mixed(model, source, batch.lengths, shifted)
         logits = model(source, inputs, lengths=batch.lengths, target_lengths=shifted.lengths)
         smoothing = self.smoothing if model.training else 0.0
-        return _nats(logits, shifted, smoothing), float(shifted.lengths.sum()), None
+        weights = None if self.train.weights is None else self.train.weights[batch.places]
+        count = shifted.lengths if weights is None else shifted.lengths * weights
+        return _nats(logits, shifted, smoothing, weights), float(count.sum()), None
 
     def _mixed(self, model: EncoderDecoder, source: Tensor, lengths: Tensor, shifted: Shifted) -> Tensor:
         """The tokens to read, some of them drawn by the model itself."""
@@ -162,10 +166,13 @@ class Shifted:
         return Shifted(inputs.to(device), outputs.to(device), lengths)
 
 
-def _nats(logits: Tensor, shifted: Shifted, smoothing: float = 0.0) -> Tensor:
-    """The sum of the cross entropies of all true steps."""
+def _nats(logits: Tensor, shifted: Shifted, smoothing: float = 0.0, weights: Tensor | None = None) -> Tensor:
+    """The sum of the cross entropies of all true steps, each times the weight of its pair."""
     true = torch.arange(logits.shape[1], device=logits.device) < shifted.lengths.to(logits.device)[:, None]
-    return functional.cross_entropy(logits[true], shifted.outputs[true], reduction="sum", label_smoothing=smoothing)
+    losses = functional.cross_entropy(logits[true], shifted.outputs[true], reduction="none", label_smoothing=smoothing)
+    if weights is not None:
+        losses = losses * weights.to(losses.device).repeat_interleave(shifted.lengths.to(losses.device))
+    return losses.sum()
 
 
 @torch.inference_mode()
