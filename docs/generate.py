@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 import typer
+from typer.core import TyperGroup
 
 from rondeau.cells import ALL, gru, sources
 from rondeau.cli import app
@@ -39,13 +40,22 @@ def commands() -> str:
     whole = typer.main.get_command(app)
     lines += [f"`rondeau {_names(item)[1:]}: {_help(item)}" for item in whole.params if item.name != "help"]
     lines += ["`rondeau COMMAND --help` shows what follows here, for one command.", ""]
-    for name, command in whole.commands.items():  # type: ignore[attr-defined]
+    for name, command in leaves(whole.commands).items():  # type: ignore[attr-defined]
         lines += [f"## rondeau {name}", "", (command.help or "").split("\n\nExample:")[0].strip(), "", "| | |", "|---|---|"]
         lines += [f"| {_names(item)} | {_help(item)} |" for item in command.params if item.name != "help"]
         if "Example:" in (command.help or ""):
             lines += ["", "```sh", command.help.split("Example:")[1].strip(), "```"]
         lines.append("")
     return "\n".join(lines)
+
+
+def leaves(found: dict[str, Any]) -> dict[str, Any]:
+    """All commands, those of a group by both names, as ``fit classify``."""
+    whole: dict[str, Any] = {}
+    for name, command in found.items():
+        inner = leaves(command.commands) if isinstance(command, TyperGroup) else {}
+        whole |= {f"{name} {part}": leaf for part, leaf in inner.items()} or {name: command}
+    return whole
 
 
 def _names(item: object) -> str:

@@ -24,7 +24,6 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 @functools.cache
@@ -34,6 +33,16 @@ def generator() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+COMMANDS = generator().leaves(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def command_of(words: list[str]) -> str:
+    """The name of the command that a line begins with, one word or two; empty if it begins with none."""
+    return next(
+        (name for name in (" ".join(words[1:3]), " ".join(words[1:2])) if words[:1] == ["rondeau"] and name in COMMANDS), ""
+    )
 
 
 def public() -> dict[str, object]:
@@ -78,11 +87,12 @@ def test_the_commands_in_the_pages_are_understood(page: str) -> None:
     for line in "".join(blocks(page, "sh")).splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["rondeau"]:
-            COMMANDS[words[1]].make_context(words[1], words[2:])
+            name = command_of(words)
+            COMMANDS[name].make_context(name, words[1 + len(name.split()) :])
     for line in spoken(page):
         words = line.split()
-        if words[0] == "rondeau" and len(words) > 1 and re.fullmatch("[a-z]+", words[1]):
-            unknown = {word for word in words[2:] if word.startswith("--")} - options(COMMANDS[words[1]])
+        if name := command_of(words):
+            unknown = {word for word in words[2:] if word.startswith("--")} - options(COMMANDS[name])
             assert not unknown, line
         elif words[0].startswith("--") and words[0] != "--version":
             assert any(words[0] in options(command) for command in COMMANDS.values()), line

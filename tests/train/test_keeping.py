@@ -48,6 +48,13 @@ def test_a_run_of_any_task_goes_on_exactly(tmp_path: Path, options: dict[str, ob
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in run.model.state_dict().items())
 
 
+def test_a_folder_changes_no_number(tmp_path: Path) -> None:
+    free = training(steps=9)
+    free.run()
+    kept = keep(training(steps=9), tmp_path / "run", "plain").fit()
+    assert all(torch.equal(value, kept.model.state_dict()[name]) for name, value in free.model.state_dict().items())
+
+
 def test_a_run_goes_on_for_more_and_then_once_more(tmp_path: Path) -> None:
     keep(training(steps=5), tmp_path / "run", "plain").fit()
     saved = open_run(tmp_path / "run", "plain")

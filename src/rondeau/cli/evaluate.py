@@ -17,35 +17,61 @@ if TYPE_CHECKING:
 def command(
     run: Annotated[Path, typer.Argument(help="The run folder.", autocompletion=complete.runs)],
     text: Annotated[
-        str, typer.Argument(help="A file, a folder, a glob pattern, or a corpus name.", autocompletion=complete.corpora)
+        str,
+        typer.Argument(
+            help="A text: a file, a folder, a glob pattern, or a corpus name; for other models a file with answers, or -.",
+            autocompletion=complete.corpora,
+        ),
     ],
-    encoding: Annotated[str, typer.Option(help="Of the text files.")] = "utf-8",
+    encoding: Annotated[str, typer.Option(help="Of text files.")] = "utf-8",
+    format: Annotated[str | None, typer.Option(help="csv, tsv, jsonl, ts or conll, where the name does not tell.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score a text: nats and bits per token and per byte, perplexity, tokens and unknowns.
+    """Score a model on data that it has not seen.
 
-    Characters that the network never learned are left out and counted; words that it never learned are scored as its
-    token for unknown words.
+    Of a language model: nats and bits per token and per byte, perplexity, tokens and unknowns. Characters that the network
+    never learned are left out and counted; words that it never learned are scored as its token for unknown words. Of other
+    models: how often, or how nearly, they are right.
 
     Example: rondeau evaluate runs/shakespeare my.txt
     """
     import json as writer
 
-    from rondeau.data import load_text
     from rondeau.errors import InputError
-    from rondeau.train import load
+    from rondeau.train import open_run
+    from rondeau.train.kinds import LANGUAGE_MODEL
 
     if not text:
         raise InputError("TEXT is empty; give a file, a folder, a glob pattern or a corpus name")
-    made = load(run)
-    figures = _figures(made, load_text(text, encoding))
+    texts = open_run(run).kind.name == LANGUAGE_MODEL.name
+    figures = _of_text(run, text, encoding) if texts else _of_answers(run, text, format or "")
     if json:
         print(writer.dumps(figures))
         return
+    wide = max(20, *(len(name) + 2 for name in figures))
     for name, value in figures.items():
-        print(f"{name.replace('_', ' '):<20}{_shown(value):>14}")
-    if figures["unknowns"]:
+        print(f"{name.replace('_', ' '):<{wide}}{_shown(value):>14}")
+    if figures.get("unknowns"):
         print(_note(figures))
+
+
+def _of_answers(run: Path, source: str, format: str) -> dict[str, Any]:
+    """The scores of a fitted model on a file with answers."""
+    from dataclasses import replace
+
+    from rondeau.cli.fitted import fitted
+
+    job, model, known = fitted(run)
+    data = replace(known, source=source, format=format or known.format).read(job, job.classes(model))
+    return {**job.scores(data, model.predict(data)), "sequences": len(data)}
+
+
+def _of_text(run: Path, text: str, encoding: str) -> dict[str, Any]:
+    """The scores of a language model on a text."""
+    from rondeau.data import load_text
+    from rondeau.train import load
+
+    return _figures(load(run), load_text(text, encoding))
 
 
 def _figures(run: Run, corpus: Text) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from rondeau.cli import bench, cells, evaluate, recipe, report, resume, sample, show, train
+from rondeau.cli import bench, cells, evaluate, fit, predict, recipe, report, resume, sample, show, train
 from rondeau.cli.outcome import Command, ending
 
 app = typer.Typer(
@@ -20,8 +20,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
-for part in (train, resume, sample, evaluate, report, cells, show, bench, recipe):
+for part in (train, resume, sample, predict, evaluate, report, cells, show, bench, recipe):
     app.command(part.__name__.rpartition(".")[2], cls=Command)(part.command)
+app.add_typer(fit.app, name="fit")
 
 
 @app.callback()

@@ -17,16 +17,17 @@ COMPLETION: dict[str, Callable[[str], list[str]]] = {"cell": complete.cells, "co
 Command = Callable[..., None]
 
 
-def with_settings(settings: type[Group], argument: str) -> Callable[[Command], Command]:
+def with_settings(settings: type[Group], argument: str = "") -> Callable[[Command], Command]:
     """Gives a command an option for every setting, in panels by their groups, and one of them as its argument.
 
-    The command reads them from its context, with `given`.
+    The command reads them from its context, with `given`. Its own arguments come first.
     """
 
     def decorate(command: Command) -> Command:
         own = inspect.signature(command, eval_str=True).parameters
-        context, *others = own.values()
-        parameters = [context, *_parameters(settings, argument), *others]
+        first = [item for item in own.values() if item.default is inspect.Parameter.empty]
+        others = [item for item in own.values() if item not in first]
+        parameters = [*first, *_parameters(settings, argument), *others]
 
         def whole(**values: Any) -> None:
             command(**{name: values[name] for name in own})
@@ -61,6 +62,8 @@ def _argument(name: str, declared: Declared) -> inspect.Parameter:
 
 def _option(name: str, declared: Declared, panel: str, kind: Any, default: Any) -> inspect.Parameter:
     option = f"--{(declared.option or name).replace('_', '-')}"
+    if kind == (bool | None):
+        option += f"/--no-{option[2:]}"
     info: Any = typer.Option(option, help=declared.help, rich_help_panel=panel, autocompletion=COMPLETION.get(name))
     if not _is_table(kind):
         return _parameter(name, Annotated[kind, info], default)

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rondeau.cli import complete
 
+if TYPE_CHECKING:
+    from rondeau.train import SavedRun
+
 
 def command(
     run: Annotated[Path, typer.Argument(help="The run folder.", autocompletion=complete.runs)],
     minutes: Annotated[float | None, typer.Option(help="Train so much longer.")] = None,
-    epochs: Annotated[float | None, typer.Option(help="Train for so many more passes over the text.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Train for so many more windows.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Train for so many more passes over the data.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train for so many more batches.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="The highest learning rate from here on.")] = None,
     corpus: Annotated[
         str | None,
-        typer.Option(help="Where the text lies now, if no longer where it was.", autocompletion=complete.corpora),
+        typer.Option(
+            "--corpus", "--data", help="Where the data lie now, if no longer where they were.", autocompletion=complete.corpora
+        ),
     ] = None,
-    baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Compare with n-gram models.")] = True,
+    baselines: Annotated[
+        bool,
+        typer.Option("--baselines/--no-baselines", "--floors/--no-floors", help="Compare with what needs no network."),
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print the record as JSON lines.")] = False,
 ) -> None:
     """Go on with an interrupted run, exactly where it was last saved, or with one that has ended, for longer.
@@ -37,7 +45,26 @@ def command(
     if corpus == "":
         raise InputError("--corpus is empty; give a file, a folder, a glob pattern or a corpus name")
     from rondeau.cli.learn import learn
-    from rondeau.train import resume
+    from rondeau.train import open_run, resume
+    from rondeau.train.kinds import LANGUAGE_MODEL
 
     more = {"minutes": minutes, "epochs": epochs, "steps": steps, "learning_rate": learning_rate}
-    learn(resume(run, corpus, **more), json, baselines)  # type: ignore[arg-type]
+    saved = open_run(run)
+    if saved.kind.name == LANGUAGE_MODEL.name:
+        learn(resume(run, corpus, **more), json, baselines)  # type: ignore[arg-type]
+    else:
+        _fitted(saved, corpus, more, json, baselines)
+
+
+def _fitted(saved: SavedRun, data: str | None, more: dict[str, float | None], as_json: bool, floors: bool) -> None:
+    """Goes on with the run of an estimator, on the data that it learned."""
+    from rondeau.cli.dataset import INPUT, moved
+    from rondeau.cli.fitted import data_of, job_of
+    from rondeau.cli.fitting import conclude, go_on
+    from rondeau.errors import RunError
+
+    job, where = job_of(saved), moved(data_of(saved), data)
+    if not where.source or (where.source == INPUT and data is None):
+        raise RunError(f"{saved.folder.path} does not say where its data lie; give the file with --data")
+    parts = where.parts(job)
+    conclude(go_on(saved, job, parts, more, as_json), parts, saved.folder.path, floors, as_json)

@@ -84,5 +84,5 @@ def _check(cell: Cell, layers: int, dropout: float) -> None:
         raise InputError(f"dropout is a rate from 0 up to but not including 1, not {dropout!r}")
     if cell.contexts:
         raise InputError(
-            f"{cell.name} needs the context {cell.contexts[0].name!r}, which stacked layers are not given; choose another"
+            f"{cell.name} needs the context {cell.contexts[0].name!r}, which stacked layers are not given; choose another cell"
         )

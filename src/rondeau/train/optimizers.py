@@ -66,7 +66,8 @@ def check(made: optim.Optimizer, settings: TrainingSettings) -> None:
     Raises:
         InputError: it is, or does.
     """
-    wanted, advice = optimizer(nn.Linear(1, 1), settings), "make it with rondeau.train.optimizer(model, settings)"
+    some = nn.ParameterList([nn.Parameter(torch.zeros(1, 1))])  # which, unlike those of a layer, draws no random numbers
+    wanted, advice = optimizer(some, settings), "make it with rondeau.train.optimizer(model, settings)"
     if type(made) is not type(wanted):
         raise InputError(
             f"the settings name {settings.optimizer}, but the optimizer is of the class {type(made).__name__}, which a run "
