@@ -7,7 +7,6 @@ With segments of the square root of the length, what is saved for the backward p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import isqrt
 from typing import Any
 
@@ -42,7 +41,7 @@ def in_segments(run: Run, segment: int | str) -> Run:
             return run(inputs)
         state, parts = inputs.state, []
         for part in _segments(inputs, size):
-            y, state, traces = _recomputed(run, replace(part, state=state))
+            y, state, traces = _recomputed(run, part._replace(state=state))
             parts.append((y, *traces.values()))
         ordered = reversed(parts) if inputs.reverse else parts
         y, *traces_ = (torch.cat(values, 1) for values in zip(*ordered))
@@ -61,7 +60,7 @@ def _segments(inputs: ScanInputs, size: int) -> Iterator[ScanInputs]:
         extras = {name: value[:, span] if name in moving else value for name, value in inputs.extras.items()}
         lengths = inputs.lengths
         left = None if lengths is None else (lengths - start).clamp(0, x.shape[1])
-        yield replace(inputs, x=x, extras=extras, lengths=left)
+        yield inputs._replace(x=x, extras=extras, lengths=left)
 
 
 def _recomputed(run: Run, inputs: ScanInputs) -> Result:

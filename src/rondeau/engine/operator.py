@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -203,7 +202,7 @@ def _fake(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: A
     y = x.new_empty(*lead, cell.output.width.bind(width))
     last = [x.new_empty(value.shape) for value in state]
     traces = [x.new_empty(*lead, cell.value(name).width.bind(width)) for name in inputs.trace]
-    saves = keep and runs_compiled(replace(inputs, lengths=lengths), asked, differentiable=True)
+    saves = keep and runs_compiled(inputs._replace(lengths=lengths), asked, differentiable=True)
     return [y, *last, *traces, x.new_empty(_saved_size(inputs) if saves else 0)]
 
 

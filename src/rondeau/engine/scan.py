@@ -134,7 +134,8 @@ def run_scan(
         cell, params, x, state, lengths=lengths, reverse=reverse, context=context, masks=masks, clip=clip, trace=trace
     )
     chosen = choose(inputs, backend)
-    warn_once(inputs, backend, chosen)
+    if chosen == "reference":
+        warn_once(inputs, backend, chosen)
     run = BACKENDS[chosen].run
     return run(inputs) if segment is None else in_segments(run, segment)(inputs)
 

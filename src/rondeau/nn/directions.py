@@ -25,7 +25,11 @@ class Direction:
 
     def params(self, module: nn.Module) -> dict[str, Tensor]:
         """Its parameters by their names in the cell."""
-        return {name: getattr(module, attribute) for name, attribute in self.attributes.items()}
+        own, found = module._parameters, {}
+        for name, attribute in self.attributes.items():
+            value = own.get(attribute)
+            found[name] = getattr(module, attribute) if value is None else value  # computed, as by a parametrisation
+        return found
 
 
 Run = Callable[[Direction, Tensor, "States | Tensor | None", Given], tuple[Tensor, States, Traces]]

@@ -143,8 +143,10 @@ class Layer(nn.Module, ABC, Generic[S]):
         if isinstance(x, PackedSequence):
             return self._packed(x, state, Given(lengths, context, names))
         y, after, traced = self._forward(x, state, self._checked(Given(lengths, context, names)))
+        if not names:
+            return y, after
         self._check_traced(names, traced)
-        return (y, after, traced) if names else (y, after)
+        return y, after, traced
 
     def _check_traced(self, names: Sequence[str], traced: Mapping[str, Any]) -> None:
         """Raises InputError when a layer, perhaps a user's own, has not returned a value that was asked for."""

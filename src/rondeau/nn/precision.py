@@ -11,6 +11,8 @@ from torch import Tensor
 
 def autocasting(x: Tensor) -> bool:
     """Whether autocast is at work where ``x`` is; on the device ``meta`` it never is."""
+    if x.is_cpu:
+        return torch.is_autocast_enabled("cpu")
     return x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -29,20 +29,21 @@ def refusal(inputs: ScanInputs) -> str | None:
     """Why no kernel can do this run, or None when one can."""
     if reason := unsupported(inputs.x):
         return reason
-    if not inputs.batch or not inputs.time or not all(inputs.sizes.values()):
+    if 0 in inputs.x.shape or 0 in inputs.sizes.values():
         return "there is nothing to compile for empty sequences"
     return _too_large(inputs.cell) or transforming(inputs.tensors)
 
 
 def unsupported(x: Tensor) -> str | None:
     """Why there are no kernels for the device and type of x, or None when there are."""
-    if x.device.type != "cpu":
+    if not x.is_cpu:
         return f"kernels are for the CPU, and x is on {x.device}"
     if x.dtype not in (torch.float32, torch.float64):
         return f"kernels are for float32 and float64, not {x.dtype}"
     return None
 
 
+@lru_cache(maxsize=1024)
 def _too_large(cell: Cell) -> str | None:
     """Why the equations are too many for a kernel, or None."""
     size = step_size(cell)
@@ -110,11 +111,4 @@ def _not_a_view(value: Tensor) -> Tensor:
 
 def _without_tensors(inputs: ScanInputs) -> ScanInputs:
     """The inputs without its tensors, which autograd keeps."""
-    none: Any = None
-    return replace(
-        inputs,
-        x=none,
-        state=(none,) * len(inputs.state),
-        params=dict.fromkeys(inputs.params, none),
-        extras=dict.fromkeys(inputs.extras, none),
-    )
+    return inputs.with_tensors((None,) * len(inputs.tensors))  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +19,7 @@ from rondeau.ir.ops import OPS
 def evaluated(exprs: list[Expr], inputs: ScanInputs) -> dict[Expr, Tensor]:
     """Expressions below the level of the state: (width,), (batch, 1, width) or (batch, time, width), with time as given; a
     reversed run reverses its rows by itself."""
-    forward = replace(inputs, reverse=False)
+    forward = inputs._replace(reverse=False) if inputs.reverse else inputs
     values: dict[Expr, Tensor] = {}
     for expr in postorder(exprs):
         if expr.args:

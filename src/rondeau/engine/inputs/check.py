@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from rondeau.errors import InputError
 from rondeau.ir.cell import Cell
 from rondeau.ir.declarations import Input
 
+REMEMBERED = 1024  # sets of shapes that were found to fit together
 MOST = 1 << 40  # elements of one value at all steps; more than any machine's memory, and far from the end of 64 bits
 
 
@@ -33,9 +35,65 @@ def check_inputs(
 ) -> ScanInputs:
     """The checked arguments of `rondeau.engine.scan`, with every size known.
 
+    What a run without contexts and masks needs of its shapes is found once, and remembered.
+
     Raises:
         InputError: an argument is missing, or has a wrong shape, type or device.
     """
+    key = None if context is not None or masks is not None else _shapes(cell, params, x, state)
+    found = _sound.get(key) if key is not None else None
+    if found is None:
+        inputs = _checked(cell, params, x, state, lengths, reverse, context, masks, clip, trace)
+        if key is not None and tuple(params) == tuple(inputs.params):
+            _remember(key, Sound(inputs.sizes, tuple(value.shape[1] for value in inputs.state)))
+        return inputs
+    full = (state,) if isinstance(state, Tensor) else state or tuple([x.new_zeros(len(x), width) for width in found.states])
+    counts = None if lengths is None else _lengths(lengths, x)
+    names = _trace(cell, trace) if trace else ()
+    return ScanInputs(cell, found.sizes, dict(params), x, full, {}, counts, reverse, _clip(clip), names)
+
+
+class Sound(NamedTuple):
+    """What is known of arguments that fit together: the sizes, and the widths of the states."""
+
+    sizes: Mapping[str, int]
+    states: tuple[int, ...]
+
+
+_sound: dict[Hashable, Sound] = {}
+
+
+def _remember(key: Hashable, found: Sound) -> None:
+    if len(_sound) >= REMEMBERED:
+        _sound.clear()
+    _sound[key] = found
+
+
+def _shapes(cell: Cell, params: Mapping[str, Tensor], x: Tensor, state: States | Tensor | None) -> Hashable:
+    """All on which the checks of a plain run depend: cell, names, shapes; None where x is no plain tensor on the CPU, or
+    another argument differs from it in kind."""
+    if type(x) is not Tensor or not isinstance(params, dict):
+        return None
+    given = () if state is None else state if isinstance(state, tuple) else (state,)
+    dtype, tensors = x.dtype, (x, *params.values(), *given)
+    for value in tensors:
+        if not isinstance(value, Tensor) or value.dtype is not dtype or not value.is_cpu:
+            return None
+    return (cell, tuple(params), state is None, len(given), dtype, *[value.shape for value in tensors])
+
+
+def _checked(
+    cell: Cell,
+    params: Mapping[str, Tensor],
+    x: Tensor,
+    state: States | Tensor | None,
+    lengths: Tensor | Sequence[int] | None,
+    reverse: bool,
+    context: Tensor | Extras | None,
+    masks: Extras | None,
+    clip: float | None,
+    trace: Sequence[str],
+) -> ScanInputs:
     _check_cell(cell)
     _check_x(x)
     extras = {**_contexts(cell, context), **_masks(cell, masks)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,8 +16,7 @@ Result = tuple[Tensor, States, dict[str, Tensor]]
 """What a run returns: the output (batch, time, width), the last states, each (batch, width), and the traced values by name."""
 
 
-@dataclass(frozen=True, eq=False)
-class ScanInputs:
+class ScanInputs(NamedTuple):
     """One run. ``extras`` holds contexts and masks by name; a mask that is missing stands for its mean."""
 
     cell: Cell
@@ -56,4 +55,4 @@ class ScanInputs:
         n, m = len(self.state), len(self.params)
         x, state, rest = tensors[0], tensors[1 : 1 + n], tensors[1 + n :]
         params, extras = dict(zip(self.params, rest[:m])), dict(zip(self.extras, rest[m:]))
-        return replace(self, x=x, state=state, params=params, extras=extras)
+        return ScanInputs(self.cell, self.sizes, params, x, state, extras, self.lengths, self.reverse, self.clip, self.trace)

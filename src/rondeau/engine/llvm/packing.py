@@ -88,7 +88,7 @@ def packer(packs: list[Pack], vt: VectorType, buffers: tuple[Buffer, ...]) -> li
 
         w.loop("%k", str(blocks), block, "%n")
     w.put("ret void")
-    return ["define void @pack(ptr noalias %args, i64 %k, i64 %n) nounwind {", *w.body, "}"]
+    return ["define void @pack(ptr noalias %args, i64 %k, i64 %n) nounwind {", *w.body, "}", *(transposer(vt) if packs else [])]
 
 
 def _pack_block(w: Writer, pack: Pack, j: str, target: str, sources: Mapping[Expr, str]) -> None:
@@ -107,22 +107,94 @@ def _pack_block(w: Writer, pack: Pack, j: str, target: str, sources: Mapping[Exp
 
 def _pack_term(w: Writer, term: Term, source: str, target: str, start: str, first: str, run: tuple[str, int, int]) -> None:
     """One matrix of one unit block: a run of units for each inner feature, zeros beyond the width."""
-    block, (units, step, lanes), real = term.block, run, w.vt.real
-    across, along = (1, block.length) if term.transposed else (block.length, 1)
-    origin = w.integer("add", w.integer("mul", first, across), block.row * block.length + block.column)
+    (units, step, lanes), size, inner = run, w.vt.lanes, term.inner
+    whole = w.let(f"udiv i64 {units}, {size}")
+    many = w.integer("mul", whole, size)
+    tiled = inner if term.transposed else inner // size * size
+    copy = _Copy(w, term, source, target, start, first, step)
+    if tiled:
+        w.loop("0", whole, lambda v: copy.vectors(w.integer("mul", v, size), tiled))
+    w.loop(str(tiled), str(inner), lambda k: w.loop("0", many, lambda u: copy.element(k, u)))
+    w.loop("0", str(inner), lambda k: copy.rest(k, many, units, lanes))
 
-    def inner(k: str) -> None:
-        into = w.integer("add", start, w.integer("mul", k, step))
-        here = w.integer("add", origin, w.integer("mul", k, along))
 
-        def unit(u: str) -> None:
-            value = w.let(f"load {real}, ptr {w.at(source, w.integer('add', here, w.integer('mul', u, across)))}")
-            w.put(f"store {real} {value}, ptr {w.at(target, w.integer('add', into, u))}")
+@dataclass(frozen=True)
+class _Copy:
+    """The ways in which the elements of a matrix go to their places in a unit block."""
 
-        def blank(u: str) -> None:
-            w.put(f"store {real} {w.vt.literal(0.0)}, ptr {w.at(target, w.integer('add', into, u))}")
+    w: Writer
+    term: Term
+    source: str
+    target: str
+    start: str
+    first: str
+    step: int
 
-        w.loop("0", units, unit)
-        w.loop(units, str(lanes), blank)
+    def vectors(self, u: str, tiled: int) -> None:
+        """A vector of units from ``u`` on, of the inner features before ``tiled``: vector by vector where units lie side by
+        side in the parameter, else square by square."""
+        w, kind = self.w, self.w.vt.vector
+        if self.term.transposed:
 
-    w.loop("0", str(term.inner), inner)
+            def line(k: str) -> None:
+                value = w.let(f"load {kind}, ptr {self._from(k, u)}, align {w.vt.bytes}")
+                w.put(f"store {kind} {value}, ptr {self._to(k, u)}, align {w.vt.bytes}")
+
+            w.loop("0", str(tiled), line)
+            return
+        strides = f"i64 {self.term.block.length}, i64 {self.step}"
+        w.loop(
+            "0",
+            str(tiled),
+            lambda k: w.put(f"call void @transpose(ptr {self._from(k, u)}, ptr {self._to(k, u)}, {strides})"),
+            w.vt.lanes,
+        )
+
+    def element(self, k: str, u: str) -> None:
+        """One element."""
+        w, real = self.w, self.w.vt.real
+        w.put(f"store {real} {w.let(f'load {real}, ptr {self._from(k, u)}')}, ptr {self._to(k, u)}")
+
+    def rest(self, k: str, many: str, units: str, lanes: int) -> None:
+        """The units beyond the ``many`` that fill vectors, and zeros beyond all units."""
+        w = self.w
+        zero = f"{w.vt.real} {w.vt.literal(0.0)}"
+        w.loop(many, units, lambda u: self.element(k, u))
+        w.loop(units, str(lanes), lambda u: w.put(f"store {zero}, ptr {self._to(k, u)}"))
+
+    def _from(self, k: str, u: str) -> str:
+        w, block = self.w, self.term.block
+        across, along = (1, block.length) if self.term.transposed else (block.length, 1)
+        unit = w.integer("mul", w.integer("add", self.first, u), across)
+        place = w.integer("add", w.integer("add", unit, w.integer("mul", k, along)), block.row * block.length + block.column)
+        return w.at(self.source, place)
+
+    def _to(self, k: str, u: str) -> str:
+        w = self.w
+        return w.at(self.target, w.integer("add", w.integer("add", self.start, w.integer("mul", k, self.step)), u))
+
+
+def transposer(vt: VectorType) -> list[str]:
+    """The function that transposes a square of as many rows as a vector has lanes, by exchanging ever larger blocks."""
+    w, n = Writer(vt), vt.lanes
+    rows = [
+        w.let(f"load {vt.vector}, ptr {w.at('%from', w.integer('mul', '%from.stride', i))}, align {vt.bytes}") for i in range(n)
+    ]
+    distance = 1
+    while distance < n:
+        for i in (i for i in range(n) if not i & distance):
+            a, b = rows[i], rows[i + distance]
+            rows[i] = _shuffled(w, a, b, [n + j - distance if j & distance else j for j in range(n)])
+            rows[i + distance] = _shuffled(w, a, b, [n + j if j & distance else j + distance for j in range(n)])
+        distance *= 2
+    for i, row in enumerate(rows):
+        w.put(f"store {vt.vector} {row}, ptr {w.at('%to', w.integer('mul', '%to.stride', i))}, align {vt.bytes}")
+    w.put("ret void")
+    arguments = "ptr noalias %from, ptr noalias %to, i64 %from.stride, i64 %to.stride"
+    return [f"define internal void @transpose({arguments}) noinline nounwind {{", *w.body, "}"]
+
+
+def _shuffled(w: Writer, a: str, b: str, lanes: list[int]) -> str:
+    """The lanes of two vectors, those of the second counted on from the first's, in another order."""
+    chosen = ", ".join(f"i32 {lane}" for lane in lanes)
+    return w.let(f"shufflevector {w.vt.vector} {a}, {w.vt.vector} {b}, <{w.vt.lanes} x i32> <{chosen}>")

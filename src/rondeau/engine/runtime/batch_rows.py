@@ -81,13 +81,15 @@ class BatchRows:
             return like.new_empty_strided((self.batch, self.time, width), (width, self.batch * width, 1))
         return like.new_empty(self.batch, self.time, width)
 
-    def padded(self, value: Tensor) -> Tensor:
-        """What `empty` made, (batch, time, width) in any case."""
-        return value if self.source is None else self.from_rows(value)
-
     def in_memory(self, value: Tensor) -> Tensor:
         """A tensor whose memory is the rows of a value (batch, time, width): the value itself where it lies so already."""
         return value if self.source is None and not self.time_major and value.is_contiguous() else self.to_rows(value)
+
+    def sorted_copy(self, value: Tensor) -> Tensor:
+        """A copy of (batch, width), contiguous, in the order of the sorted sequences."""
+        if self.sorted_indices is not None:
+            return value.index_select(0, self.sorted_indices)
+        return value.clone() if value.is_contiguous() else value.clone(memory_format=torch.contiguous_format)
 
     def sort(self, value: Tensor) -> Tensor:
         """(batch, width) in the order of the sorted sequences."""

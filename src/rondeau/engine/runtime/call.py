@@ -89,18 +89,13 @@ class Views:
         return buffer in frames.workspace.at or buffer in frames.saved.at or buffer in frames.given
 
 
-@dataclass(frozen=True)
 class Call:
-    """A kernel with its table of arguments; ``given`` are the tensors that the table points into beside the frames."""
+    """A kernel with its table of arguments, which lies at ``address``; ``given`` are the tensors that the table points into
+    beside the frames."""
 
-    kernel: Kernel
-    words: array[int]
-    given: Sequence[Tensor]
-
-    @property
-    def address(self) -> int:
-        """Where the table lies."""
-        return self.words.buffer_info()[0]
+    def __init__(self, kernel: Kernel, words: array[int], given: Sequence[Tensor]) -> None:
+        self.kernel, self.words, self.given = kernel, words, given
+        self.address = words.buffer_info()[0]
 
     def __call__(self) -> None:
         """Runs the kernel over all parts of the batch."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,16 +30,14 @@ PROGRAMS = 128  # cells at certain sizes whose kernels are kept; each takes up t
 FRAMES = 64  # numbers of rows for which a program remembers where its buffers lie
 
 
-@dataclass(frozen=True)
-class SavedForBackward:
+class SavedForBackward(NamedTuple):
     """What a training run leaves for its backward run: one piece of memory, and hoisted values by buffer."""
 
     memory: Tensor
     hoisted: Buffers
 
 
-@dataclass(frozen=True)
-class Forward:
+class Forward(NamedTuple):
     """A forward run before it goes: its call, its results as they lie in memory, and the memory that it uses."""
 
     call: Call
@@ -129,7 +127,7 @@ class Program:
     def prepare(self, inputs: ScanInputs, rows: BatchRows, memory: Tensor | None = None, keep: bool = False) -> Forward:
         """A forward run, ready to go; with ``keep`` it leaves what a backward run needs, in ``memory`` if given."""
         kind: KernelName = "train" if keep else "infer"
-        x, widths = inputs.x, self._widths
+        x = inputs.x
         at = self.frames(kind, rows)
         if keep and memory is None:
             memory = allocate(x, at.saved.size)
@@ -139,11 +137,11 @@ class Program:
         if self.layout.columns:
             home = (at.saved, saved) if COLUMNS in at.saved.at else (at.workspace, workspace)
             project(self.layout, inputs, rows, home[0].view(home[1], COLUMNS))
-        states = [rows.sort(value).clone(memory_format=torch.contiguous_format) for value in inputs.state]
-        y, *traces = (rows.empty(x, width) for width in widths)
-        given = [y, *states, *traces, *_contiguous(inputs.params), *hoisted.values()]
+        y, *traces = [rows.empty(x, width) for width in self._widths]
+        results = [y, *[rows.sorted_copy(value) for value in inputs.state], *traces]
+        given = [*results, *_contiguous(inputs.params), *hoisted.values()]
         call = self._call(kind, at, saved, workspace, given, rows)
-        return Forward(call, [y, *states, *traces], SavedForBackward(saved, hoisted), workspace)
+        return Forward(call, results, SavedForBackward(saved, hoisted), workspace)
 
     @cached_property
     def _widths(self) -> tuple[int, ...]:
@@ -158,8 +156,10 @@ class Program:
         rows, n = self.rows(inputs), len(inputs.state)
         run = self.prepare(inputs, rows, memory, keep)
         run.call()
-        y, *rest = run.results
-        outputs = [rows.padded(y), *map(rows.unsort, rest[:n]), *map(rows.padded, rest[n:])]
+        outputs = run.results
+        if rows.source is not None:
+            y, *rest = outputs
+            outputs = [rows.from_rows(y), *map(rows.unsort, rest[:n]), *map(rows.from_rows, rest[n:])]
         return outputs, run.saved if keep else None
 
     def backward(self, inputs: ScanInputs, saved: SavedForBackward, gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -168,14 +168,10 @@ class Program:
         at = self.frames("backward", rows)
         workspace = allocate(x, at.workspace.size)
         workspace[: at.zeroed].zero_()
-        pairs = zip([gradients[0], *gradients[1 + n :]], self._widths)
-        dy, *traces = (x.new_zeros(rows.count, w) if g is None else rows.in_memory(g) for g, w in pairs)
-        states = [
-            torch.zeros_like(s, memory_format=torch.contiguous_format)
-            if g is None
-            else rows.sort(g).clone(memory_format=torch.contiguous_format)
-            for s, g in zip(inputs.state, gradients[1 : 1 + n])
-        ]
+        stepwise = zip([gradients[0], *gradients[1 + n :]], self._widths)
+        dy, *traces = [x.new_zeros(rows.count, width) if g is None else rows.in_memory(g) for g, width in stepwise]
+        pairs = zip(inputs.state, gradients[1 : 1 + n])
+        states = [s.new_zeros(s.shape) if g is None else rows.sorted_copy(g) for s, g in pairs]
         given = [dy, *states, *traces, *_contiguous(inputs.params), *saved.hoisted.values()]
         self._call("backward", at, saved.memory, workspace, given, rows)()
         views = at.views(saved.memory, workspace, given)
