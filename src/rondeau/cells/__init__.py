@@ -5,7 +5,6 @@ Functions with settings make variants; `ALL` holds one cell of every kind by nam
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 
@@ -125,7 +124,9 @@ def _near(name: str) -> list[str]:
     """The names that are nearest to ``name``, however it is cased and joined."""
     plain = {other.replace("_", ""): other for other in ALL}
     key = re.sub(r"[^a-z0-9]", "", name.lower())
-    return [plain[key]] if key in plain else [plain[other] for other in difflib.get_close_matches(key, plain, 3, 0.5)]
+    from difflib import get_close_matches
+
+    return [plain[key]] if key in plain else [plain[other] for other in get_close_matches(key, plain, 3, 0.5)]
 
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -120,6 +119,8 @@ class Cell:
 
     def _repr_html_(self) -> str:
         """The name and source above the equations, for a notebook that shows HTML and typesets mathematics in it."""
+        import html  # where it is needed: it takes as long to import as all of the equations
+
         source = f": {html.escape(str(self.source))}" if str(self.source) else ""
         return f"<p><b>{html.escape(self.name)}</b>{source}</p>\n{html.escape(self._repr_latex_())}"
 
