@@ -38,3 +38,26 @@ def test_lags(layer: nn.Recurrent) -> None:
     assert [line.get_label() for line in lines] == ["layer.U.r", "layer.U.z"]
     np.testing.assert_allclose(lines[1].get_ydata()[:-1], found.norms("layer.U.z")[:-1])  # the first state is zero
     assert len(diagnostics.lag_figure(found).axes[0].lines) == len(found.terms) and "layer.U.r" in drawn(figure)
+
+
+def test_jacobians(layer: nn.Recurrent) -> None:
+    found = diagnostics.jacobians(layer, lambda: layer(torch.randn(2, 9, 3)))
+    figure = diagnostics.jacobian_figure(found, "layer")
+    np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), found.influence("layer"))
+    assert f"{found.half_life('layer'):.3g} steps" in drawn(figure)
+
+
+def test_saturation(layer: nn.Recurrent) -> None:
+    looks = [diagnostics.saturation(layer, lambda scale=scale: layer(scale * torch.randn(2, 9, 3))) for scale in (1, 9)]
+    over_time, over_training = diagnostics.saturation_figure(looks[0]), diagnostics.saturation_figure(*looks)
+    lines = {line.get_label(): line for line in over_training.axes[0].lines}
+    np.testing.assert_allclose(lines["layer.z"].get_ydata(), [look.high["layer.z"].mean() for look in looks])
+    assert len(over_time.axes[0].lines[0].get_ydata()) == 9 and "layer.z" in drawn(over_time)
+
+
+def test_spectrum(layer: nn.Recurrent) -> None:
+    found = diagnostics.spectrum(layer, lambda: layer(torch.randn(2, 9, 3)))
+    figure = diagnostics.spectrum_figure(found, "layer.U.n")
+    np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), found.eigenvalues["layer.U.n"].real)
+    np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), found.powers["layer.U.n"])
+    assert "layer.U.n" in drawn(figure)

@@ -61,23 +61,23 @@ def alone(model: Whole, **changed: object) -> tuple[Tensor, tuple[Tensor, ...]]:
     return y, last
 
 
+def extras_at(model: Whole, t: int) -> dict[str, dict[str, Tensor]]:
+    """Contexts and masks of one step of the first sequence."""
+    per = {item.name: item.per for item in model.cell.inputs}
+    return {
+        kind: {name: value[:1, t] if per[name] == "step" else value[:1] for name, value in values.items()}
+        for kind, values in (("context", model.context), ("masks", model.masks))
+    }
+
+
 def unrolled(model: Whole) -> tuple[list[dict[str, Tensor]], list[tuple[Tensor, ...]], list[Tensor]]:
     """The same run step by step by the reference, in the order in which it reads, its longest sequence alone: the weights of
     each step (a copy of their own), the states after each, and the outputs."""
-    cell, time = model.cell, max(LENGTHS)
-    order = range(time)[:: -1 if model.reverse else 1]
+    cell, order = model.cell, range(max(LENGTHS))[:: -1 if model.reverse else 1]
     state, weights, states, outputs = tuple(value[:1] for value in model.state), [], [], []
     for t in order:
         own = {name: value.detach().clone().requires_grad_() for name, value in model.params.items()}
-        extras = {
-            kind: {
-                item.name: values[item.name][:1, t] if item.per == "step" else values[item.name][:1]
-                for item in cell.inputs
-                if item.name in values
-            }
-            for kind, values in (("context", model.context), ("masks", model.masks))
-        }
-        y, state = step(cell, own, model.x[:1, t], state, backend="reference", **extras)
+        y, state = step(cell, own, model.x[:1, t], state, backend="reference", **extras_at(model, t))
         for value in state:
             if value.requires_grad:
                 value.retain_grad()

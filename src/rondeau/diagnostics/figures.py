@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rondeau.diagnostics.drawing import COLOURS, legend, panels, plain
+from rondeau.diagnostics.activations import Saturation
+from rondeau.diagnostics.drawing import COLOURS, INK, legend, panels, plain
 from rondeau.diagnostics.flow import GradientFlow
+from rondeau.diagnostics.jacobi import Jacobians
 from rondeau.diagnostics.lags import ByLag
+from rondeau.diagnostics.matrices import Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,6 +43,55 @@ def lag_figure(found: ByLag, names: tuple[str, ...] = ()) -> Figure:
     _labelled(axes, "terms of the gradient by how far they went back", "lag (steps)", "norm of the term")
     axes.set_yscale("log")
     legend(axes)
+    return figure
+
+
+def jacobian_figure(found: Jacobians, name: str) -> Figure:
+    """A layer's steps: the singular values of each for the first sequence, and the influence of a state by lag, over all."""
+    figure, (steps, lags) = panels(2)
+    steps.plot(found.singular_values(name)[0], color=COLOURS[0], linewidth=0.8)
+    steps.plot(found.spectral_radius(name)[0], color=COLOURS[1], label="spectral radius")
+    _labelled(steps, f"singular values of ds_t/ds_(t-1), {name}", "step, as it is read", "stretch")
+    legend(steps)
+    influence = found.influence(name)
+    lags.plot(_positive(influence), color=COLOURS[0])
+    lags.axhline(0.5, color=INK, linewidth=0.6, linestyle=":")
+    lags.set_yscale("log")
+    _labelled(
+        lags, f"influence of a state; under a half after {found.half_life(name):.3g} steps", "lag (steps)", "|ds_t/ds_(t-k)|"
+    )
+    return figure
+
+
+def saturation_figure(*found: Saturation) -> Figure:
+    """The share of every gate near the lower end of its range (dashed) and near the upper one: over time for one record, and
+    over training for several, each averaged over time."""
+    figure, (axes,) = panels()
+    for name, colour in _coloured(found[0].low):
+        for kind, style in (("low", "--"), ("high", "-")):
+            values = [getattr(record, kind)[name] for record in found]
+            over = values[0] if len(found) == 1 else [np.nanmean(value) for value in values]
+            axes.plot(over, color=colour, linestyle=style, label=name if kind == "high" else None)
+    below = "step" if len(found) == 1 else "look"
+    _labelled(axes, "saturated: at the upper end (line), at the lower end (dashes)", below, "share of units")
+    axes.set_ylim(-0.02, 1.02)
+    legend(axes)
+    return figure
+
+
+def spectrum_figure(found: Spectrum, name: str) -> Figure:
+    """The eigenvalues of a matrix beside the unit circle, and the norms of its powers beside what the largest one says."""
+    figure, (plane, powers) = panels(2)
+    values, angle = found.eigenvalues[name], np.linspace(0, 2 * np.pi, 200)
+    plane.plot(np.cos(angle), np.sin(angle), color=INK, linewidth=0.6)
+    plane.plot(values.real, values.imag, "o", color=COLOURS[0], markersize=4)
+    plane.set_aspect("equal")
+    _labelled(plane, f"eigenvalues of {name}", "real part", "imaginary part")
+    powers.plot(_positive(found.powers[name]), color=COLOURS[0], label="|W^k|")
+    powers.plot(_positive(found.predicted(name)), color=COLOURS[1], linestyle="--", label="radius^k")
+    powers.set_yscale("log")
+    _labelled(powers, f"powers; {found.transient(name):.3g} times what the eigenvalue says, at most", "k", "norm")
+    legend(powers)
     return figure
 
 

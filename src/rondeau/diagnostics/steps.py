@@ -9,8 +9,12 @@ from torch import Tensor
 
 from rondeau.diagnostics.runs import Run, States, detached
 from rondeau.engine import step
+from rondeau.engine.eager.evaluation import evaluate, leaf
 from rondeau.engine.eager.padding import reversed_within
-from rondeau.ir.declarations import Input
+from rondeau.engine.inputs.check import check_inputs
+from rondeau.ir import Expr, Input
+from rondeau.ir.nodes import postorder
+from rondeau.ir.rewrite import primitive
 
 
 class Steps:
@@ -62,7 +66,25 @@ class Steps:
             context, masks = self._given(t)
             _, after = step(self.cell, self.run.params, self.x[:, t], state, context=context, masks=masks)
             state = tuple(torch.where(self.alive[:, t, None], new, old) for new, old in zip(after, state))
+        if not found:
+            return [value.unsqueeze(1)[:, :0] for value in state]
         return [torch.stack(values, 1) for values in zip(*found)]
+
+    @torch.no_grad()
+    def values(self, exprs: Sequence[Expr]) -> list[Tensor]:
+        """What expressions of the cell are at every step, each (batch, time, width), in the order of the steps."""
+        whole = {name: value if self._input(name).per == "step" else value[:, 0] for name, value in self.extras.items()}
+        masks = {name: value for name, value in whole.items() if name in self.run.masks}
+        context = {name: value for name, value in whole.items() if name not in masks}
+        inputs = check_inputs(self.cell, self.run.params, self.x, self.run.state, context=context, masks=masks)
+        program = primitive(exprs)
+        known = {item.symbol: value for item, value in zip(self.cell.states, self.before)}
+        for expr in postorder([program[expr] for expr in exprs]):
+            if expr not in known:
+                args = [known[arg] for arg in expr.args]
+                known[expr] = evaluate(expr, args, inputs.sizes) if args else leaf(expr, inputs)
+        widths = [expr.width.bind(inputs.sizes) for expr in exprs]
+        return [known[program[e]].expand(self.batch, self.time, width) for e, width in zip(exprs, widths)]
 
     def rows(self) -> Rows:
         """All steps as rows, with what their derivatives are had from."""
@@ -91,6 +113,8 @@ class Rows:
         """
         pairs = [(out, g) for out, g in zip((self.y, *self.after), (y, *after)) if g is not None and out.requires_grad]
         wanted = [*self.before, *(self.params.values() if params else ())]
+        if not pairs:
+            return tuple(map(torch.zeros_like, self.before)), {name: torch.zeros_like(p) for name, p in self.params.items()}
         outputs, cotangents = [out for out, _ in pairs], [g for _, g in pairs]
         found = torch.autograd.grad(outputs, wanted, cotangents, retain_graph=True, allow_unused=True)
         full = [torch.zeros_like(tensor) if g is None else g for tensor, g in zip(wanted, found)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rondeau.ir.declarations import State
+from rondeau.ir.expressions import Expr
 from rondeau.ir.spelling import spell
 from rondeau.ir.step import Step
 
@@ -15,10 +16,7 @@ def equations(cell: Step) -> str:
 
 def equation_lines(cell: Step) -> list[tuple[str, str]]:
     """The left and right sides of the cell's equations; next states as ``h[t]``, previous ones as ``h[t-1]``."""
-    own = [(state, expr) for state, expr in zip(cell.states, cell.next) if state.role == "state"]
-    following = {expr: f"{state.name}[t]" for state, expr in reversed(own)}
-    names = {equation.expr: following.get(equation.expr, equation.name) for equation in cell.equations}
-    names.update((state.symbol, before(state)) for state in cell.states)
+    own, names = _following(cell), equation_names(cell)
     auxiliary = {state.name for state in cell.states if state.role != "state"}
     lines = []
     for equation in cell.equations:
@@ -28,6 +26,19 @@ def equation_lines(cell: Step) -> list[tuple[str, str]]:
         if names.get(expr) != f"{state.name}[t]":
             lines.append((f"{state.name}[t]", spell(expr, names)))
     return lines
+
+
+def equation_names(cell: Step) -> dict[Expr, str]:
+    """What the lines of a cell are called: next states as ``h[t]``, previous ones as ``h[t-1]``, others by their names."""
+    following = {expr: f"{state.name}[t]" for state, expr in reversed(_following(cell))}
+    names = {equation.expr: following.get(equation.expr, equation.name) for equation in cell.equations}
+    names.update((state.symbol, before(state)) for state in cell.states)
+    return names
+
+
+def _following(cell: Step) -> list[tuple[State, Expr]]:
+    """The next states but for delay lines and counters."""
+    return [(state, expr) for state, expr in zip(cell.states, cell.next) if state.role == "state"]
 
 
 def before(state: State) -> str:
