@@ -86,7 +86,7 @@ class Follows(NamedTuple):
     after: np.ndarray
 
 
-def bio_follows(tags: Sequence[str]) -> Follows:
+def bio_follows(tags: Sequence[str] | np.ndarray) -> Follows:
     """What BIO allows: ``I-`` of a kind only behind ``B-`` or ``I-`` of the same kind, all else anywhere.
 
     Raises:

@@ -4,5 +4,6 @@ from rondeau.estimators.classifier import SequenceClassifier
 from rondeau.estimators.loading import load
 from rondeau.estimators.regressor import SequenceRegressor
 from rondeau.estimators.sequence_to_sequence import SequenceToSequence
+from rondeau.estimators.tagger import SequenceTagger
 
-__all__ = ["SequenceClassifier", "SequenceRegressor", "SequenceToSequence", "load"]
+__all__ = ["SequenceClassifier", "SequenceRegressor", "SequenceTagger", "SequenceToSequence", "load"]

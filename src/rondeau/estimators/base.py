@@ -57,7 +57,7 @@ class SequenceEstimator(Learner):
         if going_on:
             self.form_.check(X, data, type(self).__name__)
         else:
-            self._set_form(Form.of(X, data, self.tokens))
+            self._set_form(Form.of(X, data, self._unit(data)))
         split = self._split(data, seed)
         task = self._task(data, split, seed, going_on)
         if not going_on:
@@ -70,6 +70,10 @@ class SequenceEstimator(Learner):
 
     def _task(self, data: Sequences, split: Split, seed: int, going_on: bool) -> Task[Any, Any]:
         raise NotImplementedError(f"{type(self).__name__} says what it learns in _task")
+
+    def _unit(self, data: Sequences) -> str:
+        """What the tokens of texts are."""
+        return self.tokens
 
     def _weighted(self, data: Sequences) -> Sequences:
         """The sequences without those that count nothing."""

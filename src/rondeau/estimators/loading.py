@@ -10,9 +10,10 @@ from rondeau.estimators.classifier import SequenceClassifier
 from rondeau.estimators.learner import Learner
 from rondeau.estimators.regressor import SequenceRegressor
 from rondeau.estimators.sequence_to_sequence import SequenceToSequence
+from rondeau.estimators.tagger import SequenceTagger
 from rondeau.train import open_run
 
-ALL: tuple[type[Learner], ...] = (SequenceClassifier, SequenceRegressor, SequenceToSequence)
+ALL: tuple[type[Learner], ...] = (SequenceClassifier, SequenceRegressor, SequenceToSequence, SequenceTagger)
 """The estimators that a run folder may hold."""
 
 
