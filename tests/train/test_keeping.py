@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 from classification import Classifier, training
-from tiny_runs import SMALL, cut, manifest, weights
+from tiny_runs import SMALL, contents, cut, manifest, weights
 
 from rondeau import InputError, RunError
-from rondeau.train import Kind, TrainingSettings, fingerprint, keep, load, open_run
+from rondeau.train import BaseRun, Kind, TrainingSettings, fingerprint, keep, load, open_run
 from rondeau.train.folder import RunFolder
 
 KIND = Kind("classifier", ("classes.json",))
@@ -234,3 +234,49 @@ def test_settings_that_are_not_sound_are_refused(tmp_path: Path) -> None:
     (tmp_path / "run" / "manifest.json").write_text(hostile_runs.json.dumps({**body, "digest": hostile_runs._digest(body)}))
     with pytest.raises(InputError, match="the setting steps is int, not 'two'"):
         open_run(tmp_path / "run").settings  # noqa: B018
+
+
+def finished(run: BaseRun) -> None:
+    """What an estimator may do with a trained model: other weights, and a text that says what was found."""
+    with torch.no_grad():
+        run.model.head.bias.add_(1.0)
+    run.conclude({"classes.json": '["c"]'})
+
+
+@pytest.mark.parametrize("options", [{}, {"patience": 100}])
+def test_what_was_made_of_a_trained_model_is_kept_and_training_goes_on_from_before(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    whole, plain = (keep(training(**options), tmp_path / name, KIND, texts=CLASSES).fit() for name in ("whole", "plain"))
+    rows = len(whole.record.rows)
+    finished(whole)
+    saved = open_run(tmp_path / "whole", KIND)
+    assert saved.texts["classes.json"] == '["c"]' and saved.facts.step == 60
+    assert torch.equal(saved.load_into(Classifier()).head.bias, plain.model.head.bias + 1)
+    assert len((tmp_path / "whole" / "metrics.jsonl").read_text().splitlines()) == rows
+    ends = []
+    for name in ("whole", "plain"):
+        saved = open_run(tmp_path / name, KIND)
+        ends.append(saved.resume(training(**again(saved.settings)), steps=20).fit())
+    one, other = (run.model.state_dict() for run in ends)
+    assert all(torch.equal(value, other[name]) for name, value in one.items()) and ends[0].training.progress.step == 80
+    finished(ends[0])
+    finished(ends[0])
+    saved = open_run(tmp_path / "whole", KIND)
+    again_ended = saved.resume(training(steps=60, **options)).fit()
+    assert torch.equal(again_ended.model.head.bias, other["head.bias"] + 2)
+
+
+def test_a_conclusion_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = keep(training(steps=3), tmp_path / "run", KIND, texts=CLASSES).fit()
+    before = contents(tmp_path / "run")
+    monkeypatch.setattr("rondeau.train.folder.packed", lambda tensors: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space left"):
+        finished(run)
+    monkeypatch.undo()
+    assert (
+        contents(tmp_path / "run") == before
+        and open_run(tmp_path / "run", KIND).texts["classes.json"] == CLASSES["classes.json"]
+    )
+    finished(run)
+    assert open_run(tmp_path / "run", KIND).texts["classes.json"] == '["c"]'

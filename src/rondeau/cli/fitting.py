@@ -27,7 +27,9 @@ def begin(estimator: Any, parts: Parts, data: DataSet, place: Path, overwrite: b
         texts = {**estimator.texts(), NAME: _where(data, parts).to_json()}
         run = keep(training, place, estimator.kind, texts=texts, data=parts.fingerprint(), overwrite=overwrite)
         watch(run, as_json, introduction(estimator, training))
-    return estimator.finish(training)
+    estimator.finish(training)
+    run.conclude(estimator.texts())
+    return estimator
 
 
 def go_on(saved: SavedRun, job: Job, parts: Parts, more: dict[str, Any], as_json: bool) -> Any:
@@ -43,8 +45,13 @@ def go_on(saved: SavedRun, job: Job, parts: Parts, more: dict[str, Any], as_json
     with own_randomness(seed, estimator.device):
         training = estimator.begin(parts.train, seed=seed)
         run = saved.resume(training, data=parts.fingerprint(), **more)
+        ended = training.finished
         watch(run, as_json, introduction(estimator, training))
-    return estimator.finish(training)
+    if ended:
+        return estimator.load(saved.folder.path)
+    estimator.finish(training)
+    run.conclude(estimator.texts())
+    return estimator
 
 
 def _where(data: DataSet, parts: Parts) -> DataSet:

@@ -114,7 +114,9 @@ class Learner(BaseEstimator):
             training = self.begin(X, y, sample_weight, seed=seed)
             run = keep(training, folder, saving.kind(self.kind), texts=self.texts(), overwrite=overwrite)
             run.fit(self._tell if self.verbose else None)
-        return self.finish(training)
+        self.finish(training)
+        run.conclude(self.texts())
+        return self
 
     def texts(self) -> dict[str, str]:
         """The texts of a run folder that say what this fitted estimator is beside its weights, by the names of their files.

@@ -22,7 +22,7 @@ from torch import Tensor
 from rondeau.errors import RunError
 from rondeau.train import record
 from rondeau.train.checkpoint import MANIFEST, PENDING, STAGING, Checkpoint, newest, read
-from rondeau.train.files import exists, flush_folder, is_folder, os_errors, write
+from rondeau.train.files import exists, flush_folder, is_folder, os_errors, read_plain, write
 from rondeau.train.lock import NAME as LOCK
 from rondeau.train.lock import Lock
 from rondeau.train.manifest import NAME as PART
@@ -84,7 +84,7 @@ class RunFolder:
             folder.path.mkdir(parents=True, exist_ok=True)
         folder.lock.acquire()
         try:
-            before = folder._described()
+            before = _described(folder.path)
             folder._stage(texts, parts, facts)
         except BaseException:
             folder._abandon()
@@ -93,7 +93,9 @@ class RunFolder:
         folder._sweep(old=True, texts=before - set(texts))
         return folder
 
-    def _stage(self, texts: Mapping[str, str], parts: Mapping[str, Mapping[str, Tensor]], facts: Facts) -> None:
+    def _stage(
+        self, texts: Mapping[str, str], parts: Mapping[str, Mapping[str, Tensor]], facts: Facts, rows: bytes = b""
+    ) -> None:
         """Writes a run whole beside the one that is there."""
         self.settle()
         for name, text in texts.items():
@@ -104,18 +106,12 @@ class RunFolder:
             staging.mkdir(exist_ok=True)
         for name, text in texts.items():
             write(staging / name, text.encode())
-        write(staging / record.NAME, b"")
+        write(staging / record.NAME, rows)
         manifest = self._written(staging, {name: sha256(text.encode()) for name, text in texts.items()}, parts, facts, set())
         write(staging / MANIFEST, manifest)
         with os_errors(self.path):
             flush_folder(self.path)
         self._last = manifest
-
-    def _described(self) -> set[str]:
-        """The texts of the run that is there, if one is."""
-        with suppress(RunError):
-            return set(Manifest.of(newest(self.path)[1], MANIFEST).texts)
-        return set()
 
     def _abandon(self) -> None:
         """Takes back what a failed `create` has made, as far as that goes."""
@@ -190,6 +186,22 @@ class RunFolder:
             self._last = manifest
         self._sweep(old=before.format == OLD)
 
+    def rewrite(self, texts: Mapping[str, str], parts: Mapping[str, Mapping[str, Tensor]], facts: Facts) -> None:
+        """Replaces the checkpoint and the descriptions by new ones, all or nothing; the record stays.
+
+        Raises:
+            RunError: it cannot be written; what was there then stands.
+        """
+        self.claim()
+        rows = read_plain(self.path / record.NAME, record.LONGEST)
+        try:
+            self._stage(texts, parts, facts, rows)
+        except BaseException:
+            self._abandon()
+            raise
+        self.settle()
+        self._sweep(old=True)
+
     def _written(
         self,
         place: Path,
@@ -243,6 +255,13 @@ class RunFolder:
                     with suppress(OSError):
                         os.unlink(self.path / name)
             self._clear(PENDING)
+
+
+def _described(path: Path) -> set[str]:
+    """The texts of the run that is in a folder, if one is."""
+    with suppress(RunError):
+        return set(Manifest.of(newest(path)[1], MANIFEST).texts)
+    return set()
 
 
 def _ours(name: str) -> bool:

@@ -24,6 +24,7 @@ from rondeau.train.manifest import Facts
 from rondeau.train.record import NAME as RECORD
 from rondeau.train.record import Record, Row
 from rondeau.train.settings import Settings, TrainingSettings
+from rondeau.train.weights import copied, weights
 
 Own = TypeVar("Own", bound="BaseRun")
 
@@ -85,8 +86,8 @@ class BaseRun:
         """
         assert self.training is not None
         optimizers.check(self.training.optimizer, self.training.settings)
-        weights, rest = state.saved(self.training)
-        self.folder = RunFolder.create(folder, texts, {"model": weights, "state": rest}, self.facts, overwrite)
+        model, rest = state.saved(self.training)
+        self.folder = RunFolder.create(folder, texts, {"model": model, "state": rest}, self.facts, overwrite)
         self.training.record = Record(self.folder.path / RECORD)
 
     def go_on(self, found: Checkpoint, more: Mapping[str, float | None]) -> None:
@@ -119,14 +120,32 @@ class BaseRun:
         """
         if self.folder is None or self.training is None:
             return
-        weights, rest = state.saved(self.training)
+        model, rest = state.saved(self.training)
         step = self.training.progress.step
-        for name, value in weights.items():
+        for name, value in model.items():
             if not value.isfinite().all():
                 raise RunError(f"{name} is no longer finite at step {step}; the last saved state is sound. {ADVICE}")
         mark = self.training.record.mark()
         self.facts = replace(self.facts, step=step, torch=torch.__version__, record=mark)
-        self.folder.save(weights, rest, self.facts)
+        self.folder.save(model, rest, self.facts)
+
+    def conclude(self, texts: Mapping[str, str]) -> None:
+        """Keeps what was made of the model since it was trained: its weights as they are now, for use, and texts in place of
+        those of the same names. Training would go on from the weights that it ended with.
+
+        Raises:
+            RunError: the folder is in use, was written meanwhile, or cannot be written.
+        """
+        assert self.folder is not None
+        self.folder.claim()
+        try:
+            found = self.folder.read(("model", "state"))
+            trained, rest, now = found.tensors("model"), found.tensors("state"), copied(weights(self.model))
+            if any(not torch.equal(value.cpu(), trained[name]) for name, value in now.items()):
+                rest = {**{f"{kind}.{name}": value for kind in ("best", "last") for name, value in trained.items()}, **rest}
+            self.folder.rewrite({**found.texts, **texts}, {"model": now, "state": rest}, found.manifest.facts)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Lets go of the folder, so that another run may write there."""

@@ -75,7 +75,7 @@ def restore(training: Training, found: Mapping[str, Tensor]) -> None:
     if best := _under("best.", found):
         training.best = {name: best[name] for name in weights(training.model)}
     if last := _under("last.", found):
-        training.best, training.last = copied(weights(training.model)), last
+        training.best, training.last = training.best or copied(weights(training.model)), last
 
 
 def _progress(numbers: list[float]) -> Progress:
