@@ -39,8 +39,9 @@ def test_small_changes_of_large_numbers_are_seen() -> None:
 
 
 def test_differences_begin_with_zero() -> None:
-    reader = Numbers([0.0], [2.0], differences=True)
-    assert reader(torch.tensor([[[2.0], [6.0], [4.0]]])).tolist() == [[[1.0, 0.0], [3.0, 2.0], [2.0, -1.0]]]
+    reader = Numbers([0.0], [2.0], change=[4.0])
+    assert reader(torch.tensor([[[2.0], [6.0], [4.0]]])).tolist() == [[[1.0, 0.0], [3.0, 1.0], [2.0, -0.5]]]
+    assert Numbers.of([np.array([[0.0], [3.0]]), np.array([[9.0], [8.0]])], changes=True).change.item() == 2.0
 
 
 def test_a_value_beyond_all_measure_stays_finite() -> None:

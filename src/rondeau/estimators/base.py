@@ -24,6 +24,7 @@ from rondeau.engine.backends.registry import choice
 from rondeau.errors import InputError
 from rondeau.estimators.form import Form, given
 from rondeau.estimators.learner import Learner
+from rondeau.estimators.rules import rule
 from rondeau.ir import Cell
 from rondeau.models import Numbers, Reader, SequenceEncoder, Tokens, recurrent_layers
 from rondeau.train import Task, Training, optimizer
@@ -37,10 +38,10 @@ class SequenceEstimator(Learner):
     """The parameters of what reads sequences; see `SequenceClassifier`."""
 
     cell: str | Cell = "gru"
-    hidden: int = 64
+    hidden: int | str = 64
     layers: int = 1
     bidirectional: bool = True
-    dropout: float = 0.2
+    dropout: float | str = 0.2
     embedding: int = 64
     tokens: str = "auto"
     backend: str = "auto"
@@ -108,22 +109,31 @@ class SequenceEstimator(Learner):
         """What reads the sequences: numbers scaled by what was learned from, or an embedding of tokens."""
         form = self.form_
         if form.vocabulary is None:
-            return Numbers(form.mean, form.deviation, masked=form.masked)
+            return Numbers(form.mean, form.deviation, masked=form.masked, change=form.change)
         return Tokens(form.vocabulary.size, self.embedding, unknown=0.02)
 
     def _encoder(self) -> SequenceEncoder:
         """A new encoder, with weights of its own."""
-        reader = self._reader()
+        reader, hidden, dropout = self._reader(), int(self._own("hidden")), float(self._own("dropout"))
         body = recurrent_layers(
             self.cell,
             reader.width,
-            self.hidden,
+            hidden,
             layers=self.layers,
             bidirectional=self.bidirectional,
-            dropout=self.dropout,
+            dropout=dropout,
             backend=choice(self.backend),
         )
-        return SequenceEncoder(reader, body, self.dropout)
+        return SequenceEncoder(reader, body, dropout)
+
+    def _own(self, name: str) -> float:
+        """A parameter; "auto" by the rule for sequences such as were learned."""
+        value, words = self.get_params(deep=False).get(name, "auto"), self.form_.vocabulary
+        if value == "auto":
+            value = rule(words.unit if words else "numbers", self.form_.sequences)[name]
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise InputError(f"{name} is auto or a number, not {value!r}")
+        return value
 
     # predicting
 

@@ -28,7 +28,7 @@ class SequenceClassifier(ClassifierMixin, ManyToOneEstimator):
 
     Args:
         cell: the recurrent cell, or a name of the zoo.
-        hidden: units of each layer, in each direction.
+        hidden: units of each layer, in each direction; "auto", here and below: see `rondeau.estimators.rules`.
         layers: recurrent layers above one another.
         bidirectional: whether each runs both forward and backward.
         dropout: the rate on features, between layers and before the head, while training.
@@ -36,6 +36,7 @@ class SequenceClassifier(ClassifierMixin, ManyToOneEstimator):
         tokens: what texts are read as: "characters" or "words"; "auto": words, where texts have some.
         pooling: how the outputs of all steps become one vector: "last", "mean", "max", "attention", or several with spaces.
         members: networks that are trained side by side and averaged.
+        ngrams: for texts and tokens, the longest runs of tokens that a linear model beside each member sees; 0: none.
         loss: "cross_entropy", or "log_loss" for two classes; "auto" takes the one that fits.
         class_weight: how much each class counts, by class; "balanced": classes count alike, however many sequences they have.
         epochs: passes over the data; "auto" has few sequences passed over more often.

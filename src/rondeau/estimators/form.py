@@ -30,8 +30,8 @@ class Form:
         features: of each step, for numbers.
         columns: of the table (sequences, steps), if it was fitted to one; then a table has as many again.
         names: the columns' names, if that table had any.
-        mean, deviation: of each feature (features,), over all steps, for numbers.
-        masked: whether any number was missing.
+        sequences: how many of them.
+        mean, deviation, change, masked: `rondeau.models.encoder.Moments`, for numbers.
         vocabulary: the tokens that it knows, for texts and tokens.
     """
 
@@ -41,16 +41,18 @@ class Form:
     names: tuple[str, ...] | None = None
     mean: np.ndarray | None = None
     deviation: np.ndarray | None = None
+    change: np.ndarray | None = None
     masked: bool = False
     vocabulary: Vocabulary | None = None
+    sequences: int = 0
 
     @staticmethod
     def of(X: Any, data: Sequences, tokens: str = "auto") -> Form:
         """The form of sequences that were read from ``X``."""
         if data.kind != "numbers":
-            return Form(data.kind, vocabulary=Vocabulary.of(data.items, tokens))
-        mean, deviation, masked = moments(data.items)
-        return Form(data.kind, data.items[0].shape[1], table_columns(X), column_names(X), mean, deviation, masked)
+            return Form(data.kind, vocabulary=Vocabulary.of(data.items, tokens), sequences=len(data))
+        features = data.items[0].shape[1]
+        return Form(data.kind, features, table_columns(X), column_names(X), *moments(data.items), sequences=len(data))
 
     def read(self, X: Any, reader: str) -> Sequences:
         """Sequences of this form, for the estimator called ``reader``.

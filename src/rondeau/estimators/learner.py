@@ -33,7 +33,7 @@ from rondeau.train.weights import weights
 
 Own = TypeVar("Own", bound="Learner")
 UPDATES = 1_500  # of the weights, that a small data set is learned in
-LEAST_EPOCHS, MOST_EPOCHS = 8, 200
+LEAST_EPOCHS, MOST_EPOCHS = 10, 200
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -165,7 +165,7 @@ class Learner(BaseEstimator):
     def _settings(self, count: int, evaluates: bool, seed: int) -> TrainingSettings:
         batch, epochs = self._batch(count), self.epochs
         if epochs == "auto":
-            epochs = int(np.clip(-(-UPDATES * batch // count), LEAST_EPOCHS, MOST_EPOCHS))
+            epochs = int(np.clip(-(-self._updates() * batch // count), LEAST_EPOCHS, MOST_EPOCHS))
         _check_count("epochs", epochs)
         return TrainingSettings(
             epochs=int(epochs),
@@ -180,6 +180,10 @@ class Learner(BaseEstimator):
             device=self.device,
             threads=self.threads,
         ).checked()
+
+    def _updates(self) -> int:
+        """Updates of the weights that there are at least, if ``epochs`` is "auto"."""
+        return UPDATES
 
     def _batch(self, count: int) -> int:
         """Sequences in a batch: with "auto" a sixteenth of all, but from 8 to 64."""

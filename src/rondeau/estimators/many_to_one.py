@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rondeau.data import Sequences, Split
 from rondeau.errors import InputError
 from rondeau.estimators.base import SequenceEstimator
-from rondeau.models import ManyToOne, Members
+from rondeau.models import HashedNGrams, ManyToOne, Members
 from rondeau.models.losses import Loss
 from rondeau.train.labelling import Labelled, Labelling
 
@@ -23,8 +23,11 @@ class ManyToOneEstimator(SequenceEstimator):
     A subclass says with what loss, `_criterion`, and what its targets are, `_targets`.
     """
 
+    hidden: int | str = "auto"
+    dropout: float | str = "auto"
     pooling: str = "mean max"
     members: int = 3
+    ngrams: int | str = "auto"
 
     @property
     def _criterion(self) -> Loss:
@@ -53,5 +56,13 @@ class ManyToOneEstimator(SequenceEstimator):
     def _network(self) -> nn.Module:
         if not isinstance(self.members, int) or self.members < 1:
             raise InputError(f"members is a positive whole number, not {self.members!r}")
-        outputs = self._criterion.outputs
-        return Members(ManyToOne(self._encoder(), outputs, self.pooling, self.dropout) for _ in range(self.members))
+        outputs, dropout, longest = self._criterion.outputs, float(self._own("dropout")), int(self._own("ngrams"))
+        members: list[nn.Module] = []
+        for _ in range(self.members):
+            members.append(ManyToOne(self._encoder(), outputs, self.pooling, dropout))
+            if longest and self.form_.vocabulary is not None:
+                members.append(HashedNGrams(self.form_.vocabulary.size, outputs, longest, dropout=0.5))
+        return Members(members)
+
+    def _updates(self) -> int:
+        return int(self._own("updates"))

@@ -5,6 +5,7 @@ from rondeau.models.decoding import decode
 from rondeau.models.encoder import Numbers, Reader, SequenceEncoder, Tokens
 from rondeau.models.encoder_decoder import EncoderDecoder
 from rondeau.models.generation import Choice, beginning, generate
+from rondeau.models.hashed import HashedNGrams
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
 from rondeau.models.layers import recurrent_layers
 from rondeau.models.many_to_many import ManyToMany, chosen_steps
@@ -21,6 +22,7 @@ __all__ = [
     "Beam",
     "Choice",
     "EncoderDecoder",
+    "HashedNGrams",
     "Hypothesis",
     "LanguageModel",
     "ManyToMany",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rondeau.errors import InputError
 from rondeau.nn import Composed, Given, Layer
@@ -39,10 +40,11 @@ class Numbers(Reader):
         deviation: of each feature (features,); a feature that never changes has 1.
         masked: whether each feature has a second channel that is 1 where it is known. A missing value (NaN) is taken for the
             mean in either case.
-        differences: whether each feature has a channel with its change since the step before.
+        change: the deviation of each feature's change from step to step (features,); with it each feature has a channel with
+            its change since the step before, over this.
 
     Raises:
-        InputError: mean and deviation are no finite numbers, not equally many, or a deviation is not positive.
+        InputError: mean, deviation and change are no finite numbers, not equally many, or a deviation is not positive.
 
     Example:
         >>> reader = Numbers.of([np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([[5.0, float("nan")]])])
@@ -52,27 +54,29 @@ class Numbers(Reader):
 
     mean: Tensor
     deviation: Tensor
+    change: Tensor | None
 
-    def __init__(self, mean: Any, deviation: Any, *, masked: bool = False, differences: bool = False) -> None:
+    def __init__(self, mean: Any, deviation: Any, *, masked: bool = False, change: Any = None) -> None:
         super().__init__()
-        means, deviations = np.array(mean, np.float64), np.array(deviation, np.float64)
-        finite = np.isfinite(means).all() and np.isfinite(deviations).all()
-        if means.ndim != 1 or means.shape != deviations.shape or not finite or not (deviations > 0).all():
+        means, *deviations = (np.array(each, np.float64) for each in (mean, deviation, change) if each is not None)
+        fits = all(each.shape == means.shape and np.isfinite(each).all() and (each > 0).all() for each in deviations)
+        if means.ndim != 1 or not np.isfinite(means).all() or not fits:
             raise InputError("mean and deviation are a finite number a feature, deviations above zero; give both (features,)")
         self.register_buffer("mean", torch.from_numpy(means))  # float64, or times since 1970 would all be one
-        self.register_buffer("deviation", torch.from_numpy(deviations))
-        self.masked, self.differences = masked, differences
+        self.register_buffer("deviation", torch.from_numpy(deviations[0]))
+        self.register_buffer("change", torch.from_numpy(deviations[1]) if change is not None else None)
+        self.masked = masked
 
     @staticmethod
-    def of(arrays: Sequence[np.ndarray], *, differences: bool = False) -> Numbers:
+    def of(arrays: Sequence[np.ndarray], *, changes: bool = False) -> Numbers:
         """The reader whose means and deviations are those of all steps of arrays (steps, features); masked if any value is
         missing.
 
         Raises:
             InputError: they differ in their features.
         """
-        mean, deviation, masked = moments(arrays)
-        return Numbers(mean, deviation, masked=masked, differences=differences)
+        found = moments(arrays)
+        return Numbers(found.mean, found.deviation, masked=found.masked, change=found.change if changes else None)
 
     @property
     def size(self) -> int:
@@ -82,34 +86,56 @@ class Numbers(Reader):
     @property
     def width(self) -> int:
         """The features that it gives: as many, twice or three times as many."""
-        return self.size * (1 + self.masked + self.differences)
+        return self.size * (1 + self.masked + (self.change is not None))
 
     def forward(self, x: Tensor) -> Tensor:
         """x (batch, time, features) of any floating type as (batch, time, width) of PyTorch's default type."""
         if x.shape[-1] != self.size:
             raise InputError(f"the model reads {self.size} features, and the sequences have {x.shape[-1]}; give it the same")
-        scaled = ((x - self.mean) / self.deviation).clamp(-FARTHEST, FARTHEST).to(torch.get_default_dtype())
-        known = ~scaled.isnan()
-        scaled = scaled.nan_to_num(0.0)
-        parts = [scaled]
+        scaled = _bounded((x - self.mean) / self.deviation)
+        parts = [scaled.nan_to_num(0.0)]
         if self.masked:
-            parts.append(known.to(scaled.dtype))
-        if self.differences:
-            parts.append(torch.cat([torch.zeros_like(scaled[:, :1]), scaled[:, 1:] - scaled[:, :-1]], 1))
-        return torch.cat(parts, -1) if len(parts) > 1 else scaled
+            parts.append((~scaled.isnan()).to(scaled.dtype))
+        if self.change is not None:
+            parts.append(functional.pad(_bounded((x[:, 1:] - x[:, :-1]) / self.change).nan_to_num(0.0), (0, 0, 1, 0)))
+        return torch.cat(parts, -1) if len(parts) > 1 else parts[0]
 
     def extra_repr(self) -> str:
         """Features, and which channels there are beside them."""
-        return f"{self.size}, masked={self.masked}, differences={self.differences}"
+        return f"{self.size}, masked={self.masked}, changes={self.change is not None}"
 
 
-def moments(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, bool]:
-    """The mean and the standard deviation of each feature (features,) over all steps of arrays (steps, features), and whether
-    any value is missing (NaN); the deviation is 1 for a feature that never changes."""
-    found = _Moments(arrays[0].shape[1])
+def _bounded(x: Tensor) -> Tensor:
+    return x.clamp(-FARTHEST, FARTHEST).to(torch.get_default_dtype())
+
+
+class Moments(NamedTuple):
+    """Of each feature (features,) the mean, the standard deviation, and that of its change from step to step, 1 for what never
+    changes; and whether any value is missing."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    change: np.ndarray
+    masked: bool
+
+
+def moments(arrays: Sequence[np.ndarray]) -> Moments:
+    """The moments of all steps of arrays (steps, features), NaN where a value is missing.
+
+    Raises:
+        InputError: they differ in their features.
+    """
+    features = arrays[0].shape[1]
+    values, changes = _Moments(features), _Moments(features)
     for start in range(0, len(arrays), 1024):
-        found.add(np.concatenate(arrays[start : start + 1024]))
-    return *found.found(), found.missing
+        part = arrays[start : start + 1024]
+        if any(each.shape[1] != features for each in part):
+            raise InputError(f"the first sequence has {features} features, and others have another number; give all the same")
+        rows = np.concatenate(part)
+        values.add(rows)
+        changes.add(np.delete(np.diff(rows, axis=0), np.cumsum([len(each) for each in part])[:-1] - 1, axis=0))
+    mean, deviation = values.found()
+    return Moments(mean, deviation, changes.found()[1], values.missing)
 
 
 class _Moments:
