@@ -236,7 +236,7 @@ def test_options_that_do_not_fit(rondeau, files: Path, tmp_path: Path, options: 
         (["predict", "nowhere", "texts.csv"], "there is no run folder"),
         (["predict", "REVIEWS", "nowhere.csv"], "nowhere.csv"),
         (["predict", "REVIEWS", "long.csv"], "long.csv has no column 'text'"),
-        (["predict", "REVIEWS", "texts.csv", "--out", "said.txt"], "let it end in .csv, .tsv or .jsonl"),
+        (["predict", "REVIEWS", "texts.csv", "--out", "said.txt"], "let it end in .csv, .tsv, .jsonl or .ndjson"),
         (["predict", "REVIEWS", "texts.csv", "--out", "nowhere/said.csv"], "lies in a folder that is not there"),
         (["predict", "REVIEWS", "texts.csv", "--out", "texts.csv"], "is the file that is read"),
         (["predict", "REVIEWS", "texts.csv", "--out", "wide.csv"], "exists already; choose another file, or add --overwrite"),

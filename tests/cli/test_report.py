@@ -28,4 +28,32 @@ def test_a_report_of_nothing_is_one_line_and_no_file(rondeau, place: Path) -> No
     (place / "short.txt").write_text("t")
     assert "fewer than two tokens" in rondeau("report", "run", "short.txt", "--out", "none.html").line
     assert not (place / "none.html").exists()
-    assert "cannot be written" in rondeau("report", "run", "--out", "no/such/folder/r.html").line
+    assert "not there" in rondeau("report", "run", "--out", "no/such/folder/r.html").line
+
+
+def test_a_fitted_run_is_reported_on_what_was_held_out(rondeau, place: Path) -> None:
+    words = [("my phone very good", "pos"), ("so bad", "neg"), ("quite fine", "pos"), ("not <i>bad</i>", "neg")]
+    lines = [f"{text} {number},{label}" for number in range(12) for text, label in words]
+    (place / "said.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    small = ("--epochs", "2", "--hidden", "4", "--members", "1")
+    fitted = rondeau("fit", "classify", "said.csv", "--run", "said", *small)
+    assert fitted.status == 0, fitted.err
+    done = rondeau("report", "said")
+    assert done.status == 0, done.err
+    text = (place / "said" / "report.html").read_text(encoding="utf-8")
+    for what in ("Held-out score", "Classes", "Worst cases", "Learning curves", "Settings", "most frequent class"):
+        assert what in text
+    accuracy = fitted.out.split("SequenceClassifier")[-1].split()[0]
+    assert f"an accuracy of {accuracy}" in text
+    assert "<i>" not in text
+    (place / "more.csv").write_text("text,label\nso good,pos\nso bad,neg\nwhat,maybe\n")
+    refused = rondeau("report", "said", "more.csv", "--out", "more.html")
+    assert "maybe" in refused.line and not (place / "more.html").exists()
+
+
+def test_a_report_does_not_replace_what_is_there(rondeau, place: Path) -> None:
+    (place / "mine.html").write_text("mine")
+    assert "exists already" in rondeau("report", "run", "--out", "mine.html").line
+    assert "let it end in .html or .htm" in rondeau("report", "run", "--out", "mine.csv").line
+    assert (place / "mine.html").read_text() == "mine"
+    assert rondeau("report", "run", "--out", "mine.html", "--overwrite").status == 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rondeau.data import Labels, Sequences, Targets
+from rondeau.data import Labels, Sequences, StepLabels, Targets
 from rondeau.errors import InputError
-from rondeau.estimators import SequenceClassifier, SequenceRegressor
+from rondeau.estimators import SequenceClassifier, SequenceRegressor, SequenceTagger
 from rondeau.report.items import lines, shown
 from rondeau.report.labels import of_classifier, of_regressor
+from rondeau.report.steps import of_tagger
 
 ARRAYS = [np.linspace(0, 1, n)[:: 1 if n % 2 else -1, None] for n in range(3, 23)]
 NAMES = ["up" if n % 2 else "down" for n in range(3, 23)]
@@ -69,3 +70,16 @@ def test_missing_and_constant_numbers_are_drawn() -> None:
     text = lines(np.array([[1.0, np.nan, 0.0], [1.0, np.nan, np.nan], [1.0, np.nan, 3.0]]))
     assert text.count("polyline") == 2
     assert "nan" not in text
+
+
+def test_a_tagger_is_compared_tag_by_tag_and_its_worst_sequence_comes_first() -> None:
+    texts = [["the", "cat", "sleeps"], ["a", "dog", "barks"], ["the", "dog", "sleeps"], ["a", "cat", "barks"]]
+    model = SequenceTagger(hidden=16, epochs=30, random_state=0).fit(texts, [["D", "N", "V"]] * 4)
+    codes = [np.array([0, 1, 2]), np.array([1, 1, -1]), np.array([3, 0, 0]), np.array([0, 1, 2])]
+    data = Sequences(texts, "tokens", StepLabels(codes, np.array(["D", "N", "V", "X"])))
+    first, worst = of_tagger(model, data)
+    assert "7 of 10 steps right" in first.html()  # of X, which was never learned, nothing is said
+    assert worst.parts[1].count("tag bad") == 3 and "V, not D" in worst.parts[1] and "D, not X" in worst.parts[1]
+    assert worst.parts[2].count("tag bad") == 1  # and the step without a tag is no mistake
+    with pytest.raises(InputError, match="tags of every step"):
+        of_tagger(model, Sequences(texts, "tokens"))

@@ -52,7 +52,7 @@ def sections(name: str) -> list[Section]:
     ahead = draw.normal(size=(2, 4))
     items = [forecasts.Forecast(name, values, row, row + 1, row - 1, row + 2) for row in ahead]
     return [
-        training.learning(ROWS, ["held_out", "accuracy"]),
+        training.learning(ROWS),
         classes.by_class(classes.confusion(truth, probabilities.argmax(1), names), names),
         classes.worst(truth, probabilities, names, shown),
         numbers.closeness(values, values + 0.1, name),
@@ -60,7 +60,6 @@ def sections(name: str) -> list[Section]:
         tags.examples(name, name, [tags.tagged([name, "x"], [name, "y"], ["z", "y"])]),
         forecasts.forecasts(name, items, 0.8),
         forecasts.quality(ahead, ahead + 1, ahead - 1, ahead + 2, 0.8),
-        forecasts.floors([(name, 0.5)], "accuracy"),
     ]
 
 
@@ -95,7 +94,7 @@ def test_the_confusion_matrix_counts_rows_of_the_truth() -> None:
     counts = classes.confusion(np.array([0, 0, 1, 2]), np.array([0, 2, 1, 2]), "abc")
     assert counts.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
     text = classes.by_class(counts, "abc").html()
-    assert "3 of 4 right" in text
+    assert "3 of 4 sequences right" in text
     assert "0.6667" in text  # the F1 of a: one hit, one missed
 
 
@@ -122,13 +121,13 @@ def test_a_wrong_tag_is_marked_and_an_unknown_truth_is_not() -> None:
 
 
 def test_a_record_without_rows_is_said() -> None:
-    assert "no rows" in training.learning([], ["accuracy"]).html()
+    assert "no rows" in training.learning([]).html()
 
 
 def test_without_matplotlib_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(InputError, match=r"rondeau\[figures\]"):
-        training.learning(ROWS, [])
+        training.learning(ROWS)
 
 
 def test_numbers_of_a_table_stand_to_the_right() -> None:

@@ -71,12 +71,7 @@ def introduction(estimator: Any, training: Training) -> str:
 
 def conclude(estimator: Any, parts: Parts, place: Path, floors: bool, as_json: bool) -> None:
     """Says how good an estimator is on what was held out, beside what predicts without a network."""
-    test, job = parts.test, parts.job
-    found: Scores = {}
-    if test is not None and floors:
-        found = {name: job.scores(test, said) for name, said in job.floors(parts.train, test).items()}
-    if test is not None:
-        found[type(estimator).__name__] = job.scores(test, estimator.predict(test))
+    found = compared(estimator, parts, floors)
     if as_json:
         for name, figures in found.items():
             print(json.dumps({"scored": name, **figures}))
@@ -84,6 +79,16 @@ def conclude(estimator: Any, parts: Parts, place: Path, floors: bool, as_json: b
     if found:
         print(f"\n{table(found)}")
     print(f"\nsaved in {place}; predict with: rondeau predict {place} FILE --out FILE", flush=True)
+
+
+def compared(estimator: Any, parts: Parts, floors: bool) -> Scores:
+    """The figures of an estimator on what was held out, behind those of what predicts without a network if wanted; nothing
+    where nothing was held out."""
+    test, job = parts.test, parts.job
+    if test is None:
+        return {}
+    found = {name: job.scores(test, said) for name, said in job.floors(parts.train, test).items()} if floors else {}
+    return {**found, type(estimator).__name__: job.scores(test, estimator.predict(test))}
 
 
 def table(scores: Scores) -> str:

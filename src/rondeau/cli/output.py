@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +18,7 @@ Row = dict[str, Any]
 ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
-def check(out: Path | None, overwrite: bool, sources: Iterable[object]) -> None:
+def check(out: Path | None, overwrite: bool, sources: Iterable[object], endings: Collection[str] = ENDINGS) -> None:
     """Refuses a file that cannot be written, before any work is done.
 
     Raises:
@@ -26,14 +26,19 @@ def check(out: Path | None, overwrite: bool, sources: Iterable[object]) -> None:
     """
     if out is None:
         return
-    if out.suffix.lower() not in ENDINGS:
-        raise InputError(f"--out {out} says no kind of file by its ending; let it end in .csv, .tsv or .jsonl")
+    if out.suffix.lower() not in endings:
+        raise InputError(f"--out {out} says no kind of file by its ending; let it end in {_either(endings)}")
     if str(out) in map(str, sources):
         raise InputError(f"--out {out} is the file that is read; choose another")
     if os.path.lexists(out) and not (overwrite and out.is_file()):
         raise InputError(f"--out {out} exists already; choose another file, or add --overwrite")
     if not out.parent.is_dir():
         raise InputError(f"--out {out} lies in a folder that is not there; make {out.parent}, or choose another")
+
+
+def _either(names: Collection[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 def write_rows(rows: Iterable[Row], out: Path | None) -> int:

@@ -30,19 +30,20 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[object
     return np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
 
 
-def by_class(counts: np.ndarray, classes: Sequence[object]) -> Section:
+def by_class(counts: np.ndarray, classes: Sequence[object], what: str = "sequences") -> Section:
     """The section of a confusion matrix: a drawing, and precision, recall and F1 of each class.
 
     Args:
         counts: those of `confusion`.
         classes: the names.
+        what: they are classes of, in the plural.
     """
     right, total = int(counts.trace()), int(counts.sum())
-    said = f"{right:,} of {total:,} right, an accuracy of {right / max(total, 1):.4f}."
+    said = f"{right:,} of {total:,} {what} right, an accuracy of {right / max(total, 1):.4f}."
     parts = [paragraph(said)]
     if len(classes) <= DRAWN:
         parts.append(figure(_drawn(counts, classes), "Rows: what is true; columns: what was predicted; shares of each row."))
-    parts.append(table(["class", "sequences", "precision", "recall", "F1"], _figures(counts, classes)))
+    parts.append(table(["class", what, "precision", "recall", "F1"], _figures(counts, classes)))
     return Section("Classes", tuple(parts))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rondeau.diagnostics.drawing import COLOURS, INK, legend, panels, svg
-from rondeau.report.page import Section, figure, paragraph, table
+from rondeau.report.page import Section, figure, paragraph
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +87,3 @@ def quality(truth: np.ndarray, middle: np.ndarray, low: np.ndarray | None, high:
     axes.set_ylabel("mean absolute error")
     parts.append(figure(svg(made, "error by horizon"), "How the error grows with the distance."))
     return Section("Accuracy", tuple(parts))
-
-
-def floors(rows: Sequence[tuple[str, float]], measure: str) -> Section:
-    """A section with the network's score beside those of methods that cost nothing.
-
-    Args:
-        rows: names with their scores.
-        measure: what the scores are.
-    """
-    return Section("Beside the floors", (table(["method", measure], rows),))

@@ -9,20 +9,21 @@ from rondeau.diagnostics.drawing import COLOURS, legend, panels, svg
 from rondeau.report.page import Section, figure, paragraph
 
 BESIDE = ("gradient_norm", "learning_rate")
+NO_METRICS = ("step", "epoch", "seconds", "held_out_bits")
+"""What stands in a row of evaluation and is no curve of its own."""
 
 
-def learning(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> Section:
+def learning(rows: Sequence[dict[str, Any]]) -> Section:
     """The section of learning curves: the loss and the metrics of held-out data, gradient norm and learning rate, over steps.
 
     Args:
         rows: those of a record, see `rondeau.train.Record`.
-        metrics: the names under which held-out figures stand in them; a curve each.
     """
     title = "Learning curves"
     trained = [row for row in rows if "loss" in row]
     if not trained:
         return Section(title, (paragraph("The record of this run has no rows."),))
-    named = [name for name in metrics if any(name in row for row in rows)]
+    named = list(dict.fromkeys(name for row in rows if "loss" not in row for name in row if name not in NO_METRICS))
     with_loss = [name for name in named if name == "held_out"]
     others = [name for name in named if name not in with_loss]
     made, axes = panels(1 + len(others) + len(BESIDE), 2.0)
