@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rondeau import diagnostics, nn
+from rondeau.errors import InputError
 
 pytest.importorskip("matplotlib")
 
@@ -61,3 +62,24 @@ def test_spectrum(layer: nn.Recurrent) -> None:
     np.testing.assert_allclose(figure.axes[0].lines[1].get_xdata(), found.eigenvalues["layer.U.n"].real)
     np.testing.assert_allclose(figure.axes[1].lines[0].get_ydata(), found.powers["layer.U.n"])
     assert "layer.U.n" in drawn(figure)
+
+
+def test_memory_over_a_text(layer: nn.Recurrent) -> None:
+    found = diagnostics.memory_of(layer, torch.randn(1, 5, 3))
+    figure = diagnostics.memory_figure(found, "a $b\n")
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["a", " ", r"\$", "b", "¶"]
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), found.influence[0])
+    assert "step of the input" in drawn(figure) and drawn(diagnostics.memory_figure(found))
+    with pytest.raises(InputError, match="3 characters for 5 steps"):
+        diagnostics.memory_figure(found, "abc")
+
+
+def test_a_gate_over_a_text(layer: nn.Recurrent) -> None:
+    x = torch.randn(2, 9, 3)
+    found = diagnostics.gates(layer, lambda: layer(x, lengths=[9, 4]))
+    figure = diagnostics.gate_figure(found, "layer.z", 2, "text", row=1)
+    shown = np.asarray(figure.axes[0].images[0].get_array()).ravel()
+    np.testing.assert_allclose(shown[:4], found.values["layer.z"][1, :4, 2])
+    assert "unit 2 of layer.z" in drawn(figure)
+    two_lines = diagnostics.text_figure("a" * 70, np.arange(70), "numbers")
+    assert two_lines.axes[0].images[0].get_array().shape == (2, 64)

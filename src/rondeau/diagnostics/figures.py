@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,9 @@ from rondeau.diagnostics.flow import GradientFlow
 from rondeau.diagnostics.jacobi import Jacobians
 from rondeau.diagnostics.lags import ByLag
 from rondeau.diagnostics.matrices import Spectrum
+from rondeau.diagnostics.memory import Memory
+from rondeau.diagnostics.units import Gates
+from rondeau.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,6 +96,78 @@ def spectrum_figure(found: Spectrum, name: str) -> Figure:
     _labelled(powers, f"powers; {found.transient(name):.3g} times what the eigenvalue says, at most", "k", "norm")
     legend(powers)
     return figure
+
+
+def memory_figure(found: Memory, text: str = "", row: int = 0) -> Figure:
+    """A heat map of what the output at every step draws from the input at every step, of one sequence.
+
+    Args:
+        found: the record.
+        text: what was read, a character a step, to stand along both axes; numbers if not given.
+        row: which sequence.
+
+    Raises:
+        InputError: the text has another length.
+    """
+    length = int(found.lengths[row])
+    figure, (axes,) = panels(height=5.0)
+    drawn = axes.imshow(found.influence[row, :length, :length], cmap="Blues", interpolation="nearest")
+    figure.colorbar(drawn, ax=axes).ax.tick_params(colors=INK, labelsize=8)
+    if text:
+        _check_text(text, length)
+        letters = [_shown(letter) for letter in text]
+        axes.set_xticks(range(length), letters, fontfamily="monospace")
+        axes.set_yticks(range(length), letters, fontfamily="monospace")
+    _labelled(axes, "how much the output depends on the input", "step of the input", "step of the output")
+    return figure
+
+
+def text_figure(text: str, values: Sequence[float] | np.ndarray, title: str, columns: int = 64) -> Figure:
+    """A text whose characters are coloured by a number each: blue where it is high, orange where it is low.
+
+    Args:
+        text: a character a step.
+        values: (characters,), such as ``found.values["layer.f"][0, :, unit]`` or ``found.influence[0, step]``.
+        title: what the numbers are.
+        columns: characters a line.
+
+    Raises:
+        InputError: there is not one number for each character.
+    """
+    _check_text(text, len(values))
+    rows = max(-(-len(text) // columns), 1)
+    grid = np.full(rows * columns, np.nan)
+    grid[: len(text)] = values
+    figure, (axes,) = panels(height=0.6 + 0.24 * rows)
+    drawn = axes.imshow(grid.reshape(rows, columns), cmap="PuOr", aspect="auto", interpolation="nearest")
+    figure.colorbar(drawn, ax=axes).ax.tick_params(colors=INK, labelsize=8)
+    for place, letter in enumerate(text):
+        axes.text(
+            place % columns, place // columns, _shown(letter), fontfamily="monospace", fontsize=8, ha="center", va="center"
+        )
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=9, color=INK)
+    return figure
+
+
+def gate_figure(found: Gates, name: str, unit: int, text: str, row: int = 0) -> Figure:
+    """One unit of a gate or state along the text that was read.
+
+    Raises:
+        InputError: the text has another length.
+    """
+    values = found.values[name][row, :, unit]
+    return text_figure(text, values[np.isfinite(values)], f"unit {unit} of {name}")
+
+
+def _check_text(text: str, length: int) -> None:
+    if len(text) != length:
+        raise InputError(f"the text has {len(text)} characters for {length} steps; give the characters that were read")
+
+
+def _shown(letter: str) -> str:
+    """A character as it can be seen; also the sign by which matplotlib begins mathematics."""
+    return {"\n": "¶", "\t": "→", "$": r"\$"}.get(letter, letter)
 
 
 def _coloured(names: Iterable[str]) -> list[tuple[str, str]]:
