@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rondeau.cli.jobs import CLASSIFY, JOBS, REGRESS
+from rondeau.cli.fitted import JOBS
+from rondeau.cli.jobs import CLASSIFY, REGRESS, TAG, make
 from rondeau.estimators import SequenceClassifier, load
 
 SMALL = ["--epochs", "2", "--hidden", "4", "--members", "1"]
+QUICK = {"epochs": 3, "hidden": 4, "members": 1, "random_state": 3}
 DRAW = np.random.default_rng(0)
 
 
@@ -68,8 +70,8 @@ FILES: dict[str, Callable[[], str]] = {
 @pytest.fixture(scope="module")
 def files(place: Path) -> Path:
     """A folder with a file of every shape."""
-    for name, make in FILES.items():
-        (place / name).write_text(make())
+    for name, text in FILES.items():
+        (place / name).write_text(text())
     return place
 
 
@@ -106,6 +108,28 @@ def test_from_a_file_to_predictions(rondeau, files: Path, tmp_path: Path, what: 
     assert "this run has ended" in again.out and again.out.split("\n\n")[1] == done.out.split("\n\n")[1]
 
 
+CONLL = "".join(f"{who} N\n{does} V\n\n" for who in ("cats", "dogs", "birds", "we", "they") for does in ("sing", "run"))
+STEPS = "id,time,x,y\n" + "".join(f"s{n},{t},{n % 3 + t},{2 * (n % 3 + t)}\n" for n in range(10) for t in range(4))
+
+
+def test_tags_and_numbers_of_steps(rondeau, files: Path, tmp_path: Path) -> None:
+    (files / "tags.conll").write_text(CONLL)
+    (files / "steps.csv").write_text(STEPS)
+    small = SMALL[:4]
+    done = rondeau("fit", "tag", "tags.conll", "--run", str(tmp_path / "tags"), *small)
+    assert "8 to train on, 2 held out, the last ones" in done.out and "most frequent class of the word" in done.out
+    rondeau("predict", str(tmp_path / "tags"), "tags.conll", "--out", str(tmp_path / "tags.csv"))
+    rows = rows_of(tmp_path / "tags.csv")
+    assert len(rows) == 20 and rows[1] | {"label": ""} == {"row": "1", "step": "2", "token": "sing", "label": ""}
+    assert json.loads(rondeau("evaluate", str(tmp_path / "tags"), "tags.conll", "--json").out)["sequences"] == 10
+    done = rondeau("fit", "tag", "steps.csv", "--target", "y", "--run", str(tmp_path / "steps"), *small)
+    assert "ridge on the step" in done.out and "targets of steps: y" in done.out
+    rondeau("predict", str(tmp_path / "steps"), "steps.csv", "--out", str(tmp_path / "steps.csv"))
+    assert list(rows_of(tmp_path / "steps.csv")[0]) == ["id", "step", "y"]
+    assert "R2" in rondeau("evaluate", str(tmp_path / "steps"), "steps.csv").out
+    assert "this run has ended" in rondeau("resume", str(tmp_path / "steps")).out
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.open()))
 
@@ -118,16 +142,15 @@ def reviews(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     data = DataSet(str(files / "texts.csv"), seed=3)
     place = tmp_path_factory.mktemp("fitted") / "reviews"
-    model = SequenceClassifier(epochs=3, hidden=4, members=1, random_state=3)
-    begin(model, data.parts(CLASSIFY), data, place, False, True)
+    begin(CLASSIFY, QUICK, data, CLASSIFY.parts(data, QUICK), place, overwrite=False, as_json=True)
     return place
 
 
 def test_the_command_fits_what_python_fits(files: Path, reviews: Path, capsys) -> None:
     from rondeau.cli.dataset import DataSet
 
-    parts = DataSet(str(files / "texts.csv"), seed=3).parts(CLASSIFY)
-    model = SequenceClassifier(epochs=3, hidden=4, members=1, random_state=3).fit(parts.train)
+    parts = CLASSIFY.parts(DataSet(str(files / "texts.csv"), seed=3), QUICK)
+    model = SequenceClassifier(**QUICK).fit(parts.train)
     assert np.array_equal(model.predict_proba(parts.whole), load(reviews).predict_proba(parts.whole))
 
 
@@ -266,10 +289,10 @@ def test_nothing_half_written_is_left_when_a_file_turns_bad(rondeau, files: Path
 
 
 def test_every_option_of_the_model_is_a_parameter_of_its_estimator() -> None:
-    from rondeau.cli.fit_options import Classify, Regress
+    from rondeau.cli.fit_options import Classify, Regress, Tag
 
-    for job, options in ((CLASSIFY, Classify), (REGRESS, Regress)):
-        known = job.make().get_params()
+    for job, options in ((CLASSIFY, Classify), (REGRESS, Regress), (TAG, Tag)):
+        known = make(job, {}).get_params()
         names = [name for part in ("model", "training") for name in options.sections[part].declared()]
         assert set(names) <= set(known), set(names) - set(known)
-    assert set(JOBS) == {"sequence classifier", "sequence regressor"}
+    assert set(JOBS) == {"sequence classifier", "sequence regressor", "sequence tagger"}

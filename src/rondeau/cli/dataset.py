@@ -10,11 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rondeau.cli.jobs import Job
-
 if TYPE_CHECKING:
-    from rondeau.data import Columns, Sequences
-    from rondeau.train.manifest import Fingerprint
+    from rondeau.data import Columns
 
 NAME = "data.json"
 INPUT = "-"
@@ -22,7 +19,7 @@ INPUT = "-"
 
 @dataclass(frozen=True)
 class DataSet:
-    """A file of labelled sequences, and what is held out of it to score by.
+    """A file, and what is held out of it to score by.
 
     Args:
         source: its path; "-" is the standard input.
@@ -54,33 +51,14 @@ class DataSet:
         from rondeau.errors import RunError
 
         try:
-            return DataSet(**json.loads(text))
+            found = DataSet(**json.loads(text))
+            texts = isinstance(found.source, str) and isinstance(found.format, str) and isinstance(found.test, str)
+            if not texts or not isinstance(found.columns, dict) or isinstance(found.held_out, str):
+                raise TypeError("a value of another type")
+            found.read_columns()
         except (ValueError, TypeError, RecursionError) as error:
-            raise RunError(f"{where}: {NAME} does not say where the data lie; give the file with --data") from error
-
-    def parts(self, job: Job) -> Parts:
-        """The sequences, read and split.
-
-        Raises:
-            DataError: the file is not sound.
-        """
-        from rondeau.errors import DataError
-
-        whole = self.read(job)
-        if self.test:
-            classes = whole.goal.classes if job.goal == "label" else None  # type: ignore[union-attr]
-            columns = self.columns if whole.columns is None else asdict(whole.columns)
-            test = replace(self, source=self.test, columns=columns).read(job, classes)
-            return Parts(job, whole, whole, test, f"all of it to train on, {len(test):,} of {self.test} held out")
-        if not self.held_out:
-            return Parts(job, whole, whole, None, "all of it to train on")
-        split = self._split(job, whole)
-        if not len(split.held_out):
-            raise DataError(
-                f"{self.source}: every class has one sequence, so none can be held out; name the column of the classes with "
-                "--label, or add --held-out 0"
-            )
-        return Parts(job, whole, whole.take(split.train), whole.take(split.held_out), split.describe())
+            raise RunError(f"{where}: {NAME} does not say where the data lie; restore it from a copy") from error
+        return found
 
     def read_columns(self) -> Columns:
         """The columns, as a value."""
@@ -89,70 +67,17 @@ class DataSet:
         named: dict[str, Any] = {name: tuple(each) if isinstance(each, list) else each for name, each in self.columns.items()}
         return Columns(**named)
 
-    def read(self, job: Job, classes: Any = None) -> Sequences:
-        """The sequences of the whole file, with what is true of them.
+    def with_columns(self, found: Columns | None) -> DataSet:
+        """The same with columns that were found, so that a file which has gained some is still read alike."""
+        return self if found is None else replace(self, columns=asdict(found))
 
-        Args:
-            job: what is learned.
-            classes: those that labels may name, if they are known.
+    def opened(self) -> Any:
+        """The path, or the bytes of the standard input."""
+        return sys.stdin.buffer if self.source == INPUT else Path(self.source)
 
-        Raises:
-            DataError: the file is not sound.
-        """
-        from rondeau.data import read_sequences
-
-        known = {"goal": job.goal, "per_step": job.per_step, "kind": self.format, "classes": classes}
-        return read_sequences(opened(self.source), self.read_columns(), **known)
-
-    def _split(self, job: Job, whole: Sequences) -> Any:
-        """Sequences at random, of every class as many; of sequences with labels of steps the last ones, since sentences of one
-        text belong together."""
-        import numpy as np
-
-        from rondeau.data import Split, split_sequences
-
-        if not job.per_step:
-            goal: Any = whole.goal
-            codes = goal.codes if job.goal == "label" else None
-            return split_sequences(len(whole), self.held_out, seed=self.seed, codes=codes)
-        out = len(split_sequences(len(whole), self.held_out).held_out)
-        places = np.arange(len(whole))
-        return Split(places[:-out], places[-out:], "the last ones")
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Data that were read: all, those to train on, those to score by, and how they were chosen."""
-
-    job: Job
-    whole: Sequences
-    train: Sequences
-    test: Sequences | None
-    how: str
-
-    def describe(self) -> str:
-        """What was understood, in a few lines."""
-        return f"{self.whole.describe()}\n{self.how}"
-
-    def fingerprint(self) -> Fingerprint:
-        """What tells them apart from others."""
-        from rondeau.train import fingerprint
-
-        return fingerprint(_pairs(self.job, self.train), [] if self.test is None else _pairs(self.job, self.test))
-
-
-def _pairs(job: Job, data: Sequences) -> list[Any]:
-    """Each sequence with what is true of it."""
-    goal: Any = data.goal
-    if job.goal == "target":
-        return list(zip(data.items, list(goal.values)))
-    names = list(map(str, goal.classes))
-    return [*zip(data.items, list(goal.codes)), names]
-
-
-def opened(source: str) -> Any:
-    """A path, or the bytes of the standard input."""
-    return sys.stdin.buffer if source == INPUT else Path(source)
+    def elsewhere(self, source: str | None, format: str = "") -> DataSet:
+        """A file like this one, that lies elsewhere, where anywhere is said."""
+        return self if source is None else replace(self, source=source, format=format or self.format)
 
 
 def columns_of(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,8 +100,3 @@ def _listed(option: str, text: str) -> list[str]:
     if not names or not all(names):
         raise InputError(f"--{option} is names of columns with commas between, not {text!r}")
     return names
-
-
-def moved(data: DataSet, to: str | None) -> DataSet:
-    """The same data, that lie elsewhere now."""
-    return data if to is None else replace(data, source=to)

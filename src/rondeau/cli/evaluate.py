@@ -57,13 +57,10 @@ def command(
 
 def _of_answers(run: Path, source: str, format: str) -> dict[str, Any]:
     """The scores of a fitted model on a file with answers."""
-    from dataclasses import replace
-
     from rondeau.cli.fitted import fitted
 
     job, model, known = fitted(run)
-    data = replace(known, source=source, format=format or known.format).read(job, job.classes(model))
-    return {**job.scores(data, model.predict(data)), "sequences": len(data)}
+    return dict(job.figures(model, job.read(known.elsewhere(source, format), model)))
 
 
 def _of_text(run: Path, text: str, encoding: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import typer
 
 from rondeau.cli import chosen
 from rondeau.cli.dataset import INPUT, DataSet, columns_of
-from rondeau.cli.fit_options import Classify, Regress
-from rondeau.cli.jobs import CLASSIFY, REGRESS, Job
+from rondeau.cli.fit_options import Classify, Regress, Tag
+from rondeau.cli.jobs import CLASSIFY, REGRESS, TAG, Job
 from rondeau.cli.options import given, with_settings
 from rondeau.cli.outcome import Command, about
 
@@ -41,6 +41,12 @@ REGRESS_HELP = """Learn a number for each sequence or text.
 
 Example: rondeau fit regress engines.csv --id engine --time cycle --target life
 """
+TAG_HELP = """Learn a class for each step, such as a tag for each word; with --target a number.
+
+The last sequences are held out, since those that follow one another often belong together.
+
+Example: rondeau fit tag sentences.conll
+"""
 
 
 def _of_sequences(job: Job, options: type[Group], doc: str) -> Callable[..., None]:
@@ -67,6 +73,7 @@ def _of_sequences(job: Job, options: type[Group], doc: str) -> Callable[..., Non
 
 app.command("classify", cls=Command)(_of_sequences(CLASSIFY, Classify, CLASSIFY_HELP))
 app.command("regress", cls=Command)(_of_sequences(REGRESS, Regress, REGRESS_HELP))
+app.command("tag", cls=Command)(_of_sequences(TAG, Tag, TAG_HELP))
 
 
 def _data_set(data: str, options: dict[str, Any], held_out: float, test: Path | None, seed: int) -> DataSet:
@@ -105,6 +112,8 @@ def _parameters(values: dict[str, Any], options: type[Group], seed: int) -> dict
         with about("--cell"):
             cell = chosen.find(found["cell"])
         found["cell"] = cell if chosen.in_file(found["cell"]) else found["cell"]
+    if options is Tag and "target" in values:
+        found["goal"] = "target"
     return {**found, "random_state": seed}
 
 
@@ -116,11 +125,12 @@ def _fit(
 
     place = run if run is not None else Path("runs") / _name(data.source)
     RunFolder.vacant(place, overwrite)
-    parts = data.parts(job)
+    job = job.of(parameters)
+    parts = job.parts(data, parameters)
     if not as_json:
         print(parts.describe(), flush=True)
-    estimator = begin(job.make(**parameters), parts, data, place, overwrite, as_json)
-    conclude(estimator, parts, place, floors, as_json)
+    estimator = begin(job, parameters, data, parts, place, overwrite=overwrite, as_json=as_json)
+    conclude(job, estimator, parts, place, floors, as_json)
 
 
 def _name(source: str) -> str:

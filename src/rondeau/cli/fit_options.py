@@ -122,3 +122,21 @@ class Regress(TargetOptions, PoolingOptions, LearningOptions):
         "model": PoolingOptions,
         "training": LearningOptions,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOptions(LabelOptions):
+    """Where the sequences and what is true of their steps stand."""
+
+    target: str | None = setting(None, "The column with a number of each step, to be said instead of a class.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag(StepOptions, EncoderOptions, LearningOptions):
+    """All of ``rondeau fit tag``."""
+
+    sections: ClassVar[Mapping[str, type[Group]]] = {
+        "data": StepOptions,
+        "model": EncoderOptions,
+        "training": LearningOptions,
+    }

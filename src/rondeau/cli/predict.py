@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from rondeau.cli import complete, output
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rondeau.cli.dataset import DataSet
-    from rondeau.cli.jobs import Job
-
-AT_ONCE = 1000  # sequences
 
 
 def command(
@@ -36,16 +28,6 @@ def command(
     from rondeau.cli.fitted import fitted
 
     job, model, known = fitted(run)
-    count = output.write_rows(_rows(job, model, known, data, format or "", all_classes), out)
+    count = output.write_rows(job.rows(model, known.elsewhere(data, format or ""), all_classes), out)
     if out is not None:
         print(f"{count:,} rows in {out}")
-
-
-def _rows(job: Job, model: Any, known: DataSet, data: str, format: str, all_classes: bool) -> Iterator[dict[str, Any]]:
-    from rondeau.cli.dataset import opened
-    from rondeau.data import read_parts
-
-    first = 1
-    for part in read_parts(opened(data), known.read_columns(), size=AT_ONCE, kind=format):
-        yield from job.rows(model, part, first, all_classes)
-        first += len(part)

@@ -55,19 +55,16 @@ def _of_text(run: Path, text: str | None, encoding: str) -> str:
 
 def _of_answers(run: Path, source: str | None, floors: bool) -> str:
     """The report of a fitted estimator: on data that are given, or else on what was held out of its own."""
-    from dataclasses import replace
-
     from rondeau.cli.fitted import fitted
-    from rondeau.cli.fitting import compared
     from rondeau.report.build import of_estimator
 
     job, model, known = fitted(run)
     name = run.resolve().name
     if source is not None:
-        data = replace(known, source=source, test="").read(job, job.classes(model))
+        data = job.read(known.elsewhere(source), model)
         return of_estimator(name, model, data, f"shown {source}\n{data.describe()}")
     if not known.source:
         return of_estimator(name, model, said="fitted in Python; name a file to see what it makes of it")
-    parts = known.parts(job)
-    scores = compared(model, parts, floors)
+    parts = job.parts(known, model.get_params())
+    scores = {} if parts.test is None else job.scores(model, parts, floors)
     return of_estimator(name, model, parts.test, parts.describe(), scores)

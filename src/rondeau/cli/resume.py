@@ -58,13 +58,13 @@ def command(
 
 def _fitted(saved: SavedRun, data: str | None, more: dict[str, float | None], as_json: bool, floors: bool) -> None:
     """Goes on with the run of an estimator, on the data that it learned."""
-    from rondeau.cli.dataset import INPUT, moved
-    from rondeau.cli.fitted import data_of, job_of
+    from rondeau.cli.dataset import INPUT
+    from rondeau.cli.fitted import data_of, job_of, parameters_of
     from rondeau.cli.fitting import conclude, go_on
     from rondeau.errors import RunError
 
-    job, where = job_of(saved), moved(data_of(saved), data)
+    job, where = job_of(saved), data_of(saved).elsewhere(data)
     if not where.source or (where.source == INPUT and data is None):
         raise RunError(f"{saved.folder.path} does not say where its data lie; give the file with --data")
-    parts = where.parts(job)
-    conclude(go_on(saved, job, parts, more, as_json), parts, saved.folder.path, floors, as_json)
+    parts = job.parts(where, parameters_of(saved))
+    conclude(job, go_on(saved, job, parts, more, as_json), parts, saved.folder.path, floors, as_json)
