@@ -194,7 +194,7 @@ class Learner(BaseEstimator):
 
     def _tell(self, row: Row) -> None:
         """Prints how far the training is, at each evaluation, or without such at each row of the record."""
-        names = ("step", "epoch", "loss", "held_out", "accuracy", "exact")
+        names = ("step", "epoch", "loss", "error", "held_out", "accuracy", "exact")
         print("  ".join(f"{name} {row[name]:.4g}" for name in names if name in row), flush=True)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from rondeau.errors import RunError
 from rondeau.estimators.classifier import SequenceClassifier
+from rondeau.estimators.forecaster import Forecaster
 from rondeau.estimators.learner import Learner
 from rondeau.estimators.regressor import SequenceRegressor
 from rondeau.estimators.sequence_to_sequence import SequenceToSequence
 from rondeau.estimators.tagger import SequenceTagger
 from rondeau.train import open_run
 
-ALL: tuple[type[Learner], ...] = (SequenceClassifier, SequenceRegressor, SequenceToSequence, SequenceTagger)
+ALL: tuple[type[Learner], ...] = (SequenceClassifier, SequenceRegressor, SequenceToSequence, SequenceTagger, Forecaster)
 """The estimators that a run folder may hold."""
 
 

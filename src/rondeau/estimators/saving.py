@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from rondeau.cells import get
-from rondeau.data import Symbols
+from rondeau.data import Columns, Frequency, Symbols
+from rondeau.data.windows import Covariates
 from rondeau.errors import InputError, RunError
 from rondeau.estimators.form import Form
+from rondeau.estimators.series_plan import SeriesPlan
 from rondeau.estimators.vocabulary import Vocabulary
 from rondeau.ir import Cell, from_json, to_json
+from rondeau.models.lag_skip import Recipe
 from rondeau.train import Kind
 
 TEXTS = ("cell.json", "estimator.json")
@@ -58,8 +61,8 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         items = [_plain(item) for item in value.ravel()]
         return {"is": "array", "items": items, "shape": list(value.shape), "dtype": value.dtype.str}
-    if isinstance(value, Form):
-        return {"is": "form", **{name: _encoded(item) for name, item in vars(value).items()}}
+    if type(value) in _RECORDS:
+        return {"is": _RECORDS[type(value)], **{name: _encoded(item) for name, item in vars(value).items()}}
     if isinstance(value, (Symbols, Vocabulary)):
         return {"is": type(value).__name__.lower(), "unit": value.unit, "tokens": list(value.tokens)}
     if isinstance(value, tuple):
@@ -83,11 +86,21 @@ def _decoded(value: Any) -> Any:
     return _MAKERS[value["is"]](**parts)
 
 
+_RECORDS: dict[type, str] = {
+    Form: "form",
+    Columns: "columns",
+    Frequency: "frequency",
+    Covariates: "covariates",
+    Recipe: "recipe",
+    SeriesPlan: "series plan",
+}
+"""The dataclasses that are written field by field, by the names under which they are."""
+
 _MAKERS: dict[str, Callable[..., Any]] = {
     "array": lambda items, shape, dtype: np.array(items, np.dtype(dtype)).reshape(shape),
     "dictionary": lambda items: dict(items),
-    "form": Form,
     "symbols": lambda unit, tokens: Symbols(unit, tuple(tokens)),
     "tuple": lambda items: tuple(items),
     "vocabulary": lambda unit, tokens: Vocabulary(unit, tuple(tokens)),
+    **{name: made for made, name in _RECORDS.items()},
 }

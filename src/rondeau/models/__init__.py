@@ -4,6 +4,7 @@ from rondeau.models.crf import CRF
 from rondeau.models.decoding import decode
 from rondeau.models.encoder import Numbers, Reader, SequenceEncoder, Tokens
 from rondeau.models.encoder_decoder import EncoderDecoder
+from rondeau.models.forecaster import ForecastNetwork
 from rondeau.models.generation import Choice, beginning, generate
 from rondeau.models.hashed import HashedNGrams
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
@@ -22,6 +23,7 @@ __all__ = [
     "Beam",
     "Choice",
     "EncoderDecoder",
+    "ForecastNetwork",
     "HashedNGrams",
     "Hypothesis",
     "LanguageModel",

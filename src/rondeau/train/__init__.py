@@ -11,6 +11,7 @@ from rondeau.train.settings import LanguageModelSettings, Settings, TextSettings
 if TYPE_CHECKING:
     from rondeau.train.callbacks import Callback, Checkpoints, EarlyStopping, OnRow
     from rondeau.train.folder import RunFolder
+    from rondeau.train.forecasting import Forecasting
     from rondeau.train.keeping import SavedRun, keep, open_run
     from rondeau.train.kinds import Kind
     from rondeau.train.language_modelling import LanguageModelling, evaluate
@@ -38,6 +39,7 @@ _LATE = {
     "keep": "keeping",
     "open_run": "keeping",
     "Kind": "kinds",
+    "Forecasting": "forecasting",
     "LanguageModelling": "language_modelling",
     "evaluate": "language_modelling",
     "Training": "loop",
@@ -79,6 +81,7 @@ __all__ = [
     "CarryingTask",
     "Checkpoints",
     "EarlyStopping",
+    "Forecasting",
     "Kind",
     "LanguageModelSettings",
     "LanguageModelling",
