@@ -7,6 +7,7 @@ import torch
 
 from rondeau.data import RaggedBatches
 from rondeau.errors import InputError
+from rondeau.models import recurrent_layers
 from rondeau.nn import Bidirectional, Recurrent, SequenceBatchNorm, Stack
 from rondeau.train import Metric, Training, TrainingSettings, optimizer
 
@@ -81,6 +82,21 @@ def test_in_a_stack_it_hears_of_lengths() -> None:
     torch.testing.assert_close(deep(padded, lengths=LENGTHS)[0][:, :5], y)
     both = Bidirectional(stack(), Stack(Recurrent("gru", 4, 3, reverse=True), SequenceBatchNorm(3)))
     assert both(x, lengths=LENGTHS)[0].shape == (3, 5, 6) and nothing == ()
+
+
+def test_it_has_no_direction_and_takes_none_away() -> None:
+    ahead, behind = (Stack(Recurrent("gru", 4, 6, reverse=way), SequenceBatchNorm(6)) for way in (False, True))
+    assert ahead.reverse is False and behind.reverse is True
+    assert not SequenceBatchNorm(3).ordered and ahead.ordered
+    assert recurrent_layers("gru", 4, 6, batch_norm=True).reverse is False
+    with pytest.raises(InputError, match="reverse=True"):
+        Bidirectional(ahead, ahead)
+
+
+def test_models_have_it_between_their_layers() -> None:
+    deep = recurrent_layers("gru", 4, 6, layers=2, bidirectional=True, batch_norm=True)
+    assert [type(module) for module in deep] == [Recurrent, SequenceBatchNorm] * 2
+    assert deep(ragged(), lengths=LENGTHS)[0].shape == (3, 5, 12)
 
 
 def test_a_packed_batch() -> None:

@@ -11,7 +11,7 @@ from rondeau.cells import get
 from rondeau.engine import BackendChoice
 from rondeau.errors import InputError
 from rondeau.ir import Cell
-from rondeau.nn import Recurrent, Stack
+from rondeau.nn import Recurrent, SequenceBatchNorm, Stack
 
 
 def recurrent_layers(
@@ -26,6 +26,7 @@ def recurrent_layers(
     backend: BackendChoice = "auto",
     sizes: Mapping[str, int] | None = None,
     layer_norm: bool = False,
+    batch_norm: bool = False,
 ) -> Stack:
     """Recurrent layers of one cell above one another, the second and later reading the outputs of the one below.
 
@@ -40,6 +41,7 @@ def recurrent_layers(
         backend: as for `rondeau.scan`.
         sizes: the cell's sizes beside ``input`` and ``hidden``, such as ``{"projection": 64}``; as ``hidden`` if not given.
         layer_norm: whether the outputs of each layer are normalised over their features.
+        batch_norm: whether they are normalised over the steps of a batch, by `rondeau.nn.SequenceBatchNorm`.
 
     Raises:
         InputError: a size does not fit, or the cell reads a context.
@@ -60,6 +62,8 @@ def recurrent_layers(
         input_size = made.output_size
         if layer_norm:
             modules.append(nn.LayerNorm(input_size))
+        if batch_norm:
+            modules.append(SequenceBatchNorm(input_size))
     return Stack(*modules)
 
 

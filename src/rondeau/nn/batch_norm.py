@@ -68,6 +68,11 @@ class SequenceBatchNorm(Layer[tuple[()]]):
         """Features of the output, as many."""
         return self.features
 
+    @property
+    def ordered(self) -> bool:
+        """Steps in another order come out the same."""
+        return False
+
     def initial_state(self, batch: int) -> tuple[()]:
         """There is none."""
         return ()

@@ -42,8 +42,13 @@ class Composed(Layer[S]):
     @property
     def reverse(self) -> bool | None:
         """Whether its layers run from the end of a sequence to its start; None when they differ."""
-        ways = {part.reverse for part in self._parts.values()}
+        ways = {part.reverse for part in self._parts.values() if part.ordered}
         return ways.pop() if len(ways) == 1 else None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the steps makes a difference to any of its layers."""
+        return any(part.ordered for part in self._parts.values())
 
     def _checked(self, given: Given) -> Given:
         for name in given.trace:

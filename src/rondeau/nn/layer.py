@@ -57,6 +57,11 @@ class Layer(nn.Module, ABC, Generic[S]):
         """Whether it runs from the end of a sequence to its start; None when neither can be said of it."""
         return None
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the steps makes a difference to it; then `reverse` says which it takes."""
+        return True
+
     @abstractmethod
     def initial_state(self, batch: int) -> S:
         """The state that ``batch`` sequences start with."""

@@ -185,7 +185,8 @@ def outputs_of(
         for places in length_chunks(np.fromiter(map(len, items), np.int64, len(items))):
             with torch.no_grad():
                 inputs, lengths = padded([tensor(items[place]) for place in places])
-                outputs = model(inputs.to(device), lengths=lengths)
+                alike = int(lengths.min()) == inputs.shape[1]
+                outputs = model(inputs.to(device), lengths=None if alike else lengths)
             yield places, outputs, lengths
     finally:
         model.train(training)
