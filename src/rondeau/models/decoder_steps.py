@@ -48,7 +48,7 @@ class DecoderSteps:
         features, weights = self.model.attend(y.unflatten(0, (-1, self.each)), self.memory)
         features = features.flatten(0, 1)
         self._fed = features
-        return self.model.logits(features), None if weights is None else weights.flatten(0, 1)
+        return self.model.head(features), None if weights is None else weights.flatten(0, 1)
 
     def take(self, rows: Tensor) -> None:
         """Every hypothesis goes on from where that of ``rows`` (rows,) stands, which is one of the same source."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -103,15 +104,15 @@ class Run(ABC):
     ) -> None:
         self.steps = DecoderSteps(model, encoded, each)
         self.each, self.end, self.attention, self.lengths = each, end, attention, lengths
-        device = encoded.state[0][0].device
-        self.places = torch.arange(len(lengths), device=device)  # of the sources that rows are of
-        self.going = torch.ones(len(lengths), dtype=torch.bool, device=device)
-        self.tokens = torch.full((len(lengths) * each,), end, device=device)
-        self.scores = torch.zeros(len(lengths), each, device=device)  # log-probabilities
+        self.device = encoded.state[0][0].device
+        self.places: np.ndarray = np.arange(len(lengths))  # of the sources that rows are of
+        self.going: np.ndarray = np.ones(len(lengths), bool)
+        self.tokens: np.ndarray = np.full(len(lengths) * each, end)
+        self.scores: np.ndarray = np.zeros((len(lengths), each), np.float32)  # log-probabilities
         self.written = Written()
 
     @abstractmethod
-    def _chosen(self, log_probabilities: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def _chosen(self, log_probabilities: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The tokens (sources, each) that go on, and the rows that they go on from; notes those that end."""
 
     @abstractmethod
@@ -121,41 +122,46 @@ class Run(ABC):
     def finished(self, longest: int) -> list[list[Hypothesis]]:
         """Runs to the end: the hypotheses of each source."""
         for step in range(longest):
-            logits, weights = self.steps(self.tokens)
+            logits, weights = self.steps(self._tensor(self.tokens))
             if self.attention and weights is not None:
                 self.written.look(weights)
             tokens, rows = self._chosen(self._log_probabilities(logits, weights), step)
             if not self.going.any():
                 break
-            self.tokens = tokens.flatten()
-            self._take(rows.flatten())
-            self.written.add(self.tokens, rows.flatten())
+            self.tokens = tokens.ravel()
+            self._take(rows.ravel())
+            self.written.add(self.tokens, rows.ravel())
             if 2 * int(self.going.sum()) <= len(self.going):
-                self._keep(self.going.nonzero()[:, 0])
+                self._keep(np.flatnonzero(self.going))
         self._cut(longest)
         return self.written.hypotheses(self.lengths)
 
-    def _log_probabilities(self, logits: Tensor, weights: Tensor | None) -> Tensor:
-        found = logits.log_softmax(-1).unflatten(0, (-1, self.each))
-        if found.isnan().any():
+    def _log_probabilities(self, logits: Tensor, weights: Tensor | None) -> np.ndarray:
+        """Those of the token after each hypothesis (sources, each, vocabulary)."""
+        found = logits.log_softmax(-1).float().cpu().numpy().reshape(len(self.places), self.each, -1)
+        if np.isnan(found).any():
             raise InputError("the model's output is no number, so nothing can be written; was its training sound?")
         return found
 
-    def _take(self, rows: Tensor) -> None:
-        self.steps.take(rows)
+    def _tensor(self, numbers: np.ndarray) -> Tensor:
+        return torch.from_numpy(numbers).to(self.device)
 
-    def _keep(self, sources: Tensor) -> Tensor:
+    def _take(self, rows: np.ndarray) -> None:
+        if (rows != np.arange(len(rows))).any():
+            self.steps.take(self._tensor(rows))
+
+    def _keep(self, sources: np.ndarray) -> np.ndarray:
         """Goes on with some of the sources that rows are of; their rows."""
-        self.steps.keep(sources)
-        rows = (sources[:, None] * self.each + torch.arange(self.each, device=sources.device)).flatten()
+        self.steps.keep(self._tensor(sources))
+        rows = (sources[:, None] * self.each + np.arange(self.each)).ravel()
         self.written.keep(rows)
         self.tokens, self.scores = self.tokens[rows], self.scores[sources]
         self.places, self.going = self.places[sources], self.going[sources]
         return rows
 
-    def _first_rows(self) -> Tensor:
+    def _first_rows(self) -> np.ndarray:
         """The first row of each source (sources, 1)."""
-        return torch.arange(len(self.places), device=self.places.device)[:, None] * self.each
+        return np.arange(len(self.places))[:, None] * self.each
 
 
 class BeamRun(Run):
@@ -166,36 +172,35 @@ class BeamRun(Run):
     ) -> None:
         super().__init__(model, encoded, lengths, beam.width, end, attention)
         self.beam, self.count = beam, [0] * len(lengths)
-        self.scores[:, 1:] = -torch.inf  # all hypotheses of a source are the same at first
+        self.scores[:, 1:] = -np.inf  # all hypotheses of a source are the same at first
         self.looked: Tensor | None = None  # how much each step of the source was looked at so far (rows, time)
 
-    def _log_probabilities(self, logits: Tensor, weights: Tensor | None) -> Tensor:
+    def _log_probabilities(self, logits: Tensor, weights: Tensor | None) -> np.ndarray:
         if self.beam.coverage_penalty:
             if weights is None:
                 raise InputError("coverage is that of attention, and this model has none; leave coverage_penalty out")
             self.looked = weights if self.looked is None else self.looked + weights
         return super()._log_probabilities(logits, weights)
 
-    def _chosen(self, log_probabilities: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def _chosen(self, log_probabilities: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
         width, vocabulary = log_probabilities.shape[1:]
-        total = (self.scores[..., None] + log_probabilities).flatten(1)
-        best, places = total.topk(min(2 * width, width * vocabulary))  # as many as width may end
+        total = (self.scores[..., None] + log_probabilities).reshape(len(self.scores), -1)
+        best, places = highest(total, min(2 * width, width * vocabulary))  # as many as width may end
         tokens, rows = places % vocabulary, places // vocabulary + self._first_rows()
         ends = tokens == self.end
         self._finish(step, best[:, :width], rows, ends[:, :width] & self.going[:, None])
-        order = ends.to(torch.uint8).argsort(dim=1, stable=True)[:, :width]
-        self.scores = best.masked_fill(ends, -torch.inf).gather(1, order)
-        self.going &= self.scores[:, 0] > -torch.inf
-        return tokens.gather(1, order), rows.gather(1, order)
+        order = ends.argsort(axis=1, kind="stable")[:, :width]
+        sources = np.arange(len(order))[:, None]
+        self.scores = np.where(ends, np.float32(-np.inf), best)[sources, order]
+        self.going &= self.scores[:, 0] > -np.inf
+        return tokens[sources, order], rows[sources, order]
 
-    def _finish(self, step: int, scores: Tensor, rows: Tensor, ends: Tensor) -> None:
+    def _finish(self, step: int, scores: np.ndarray, rows: np.ndarray, ends: np.ndarray) -> None:
         """Notes the best continuations that end, until their sources have enough."""
-        found = (ends & (scores > -torch.inf)).nonzero()
-        if not len(found):
-            return
-        penalties, listed = self._penalties(), found.tolist()
-        for (at, _), row, score in zip(listed, rows[found.T[0], found.T[1]].tolist(), scores[found.T[0], found.T[1]].tolist()):
-            self._note(at, step, row, score, True, penalties)
+        found = np.argwhere(ends & (scores > -np.inf)).tolist()
+        penalties = self._penalties() if found else None
+        for at, i in found:
+            self._note(at, step, int(rows[at, i]), float(scores[at, i]), True, penalties)
 
     def _note(self, at: int, steps: int, row: int, score: float, ended: bool, penalties: list[float] | None) -> None:
         source = int(self.places[at])
@@ -218,20 +223,20 @@ class BeamRun(Run):
             missed = missed.masked_fill(memory.past[:, 0].repeat_interleave(self.each, 0), 0.0)
         return (self.beam.coverage_penalty * missed.sum(1)).tolist()
 
-    def _take(self, rows: Tensor) -> None:
+    def _take(self, rows: np.ndarray) -> None:
         super()._take(rows)
-        self.looked = None if self.looked is None else self.looked[rows]
+        self.looked = None if self.looked is None else self.looked[self._tensor(rows)]
 
-    def _keep(self, sources: Tensor) -> Tensor:
+    def _keep(self, sources: np.ndarray) -> np.ndarray:
         rows = super()._keep(sources)
-        self.looked = None if self.looked is None else self.looked[rows]
+        self.looked = None if self.looked is None else self.looked[self._tensor(rows)]
         return rows
 
     def _cut(self, longest: int) -> None:
         penalties = self._penalties()
-        for at in self.going.nonzero()[:, 0].tolist():
+        for at in np.flatnonzero(self.going).tolist():
             for i, score in enumerate(self.scores[at].tolist()):
-                if score > -torch.inf:
+                if score > -np.inf:
                     self._note(at, longest, at * self.each + i, score, False, penalties)
 
 
@@ -243,26 +248,40 @@ class SamplingRun(Run):
     ) -> None:
         super().__init__(model, encoded, lengths, sampling.count, end, attention)
         self.sampling = sampling
-        self.alive = torch.ones_like(self.scores, dtype=torch.bool)
+        self.alive = np.ones(self.scores.shape, bool)
 
-    def _chosen(self, log_probabilities: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        p = self.sampling.probabilities(log_probabilities.flatten(0, 1))
-        tokens = torch.multinomial(p, 1, generator=self.sampling.generator).view_as(self.scores)
-        self.scores = self.scores + log_probabilities.gather(2, tokens[..., None])[..., 0]
+    def _chosen(self, log_probabilities: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+        logits = self._tensor(log_probabilities.reshape(-1, log_probabilities.shape[2]))
+        drawn = torch.multinomial(self.sampling.probabilities(logits), 1, generator=self.sampling.generator)
+        tokens = drawn.cpu().numpy().reshape(self.scores.shape)
+        self.scores = self.scores + np.take_along_axis(log_probabilities, tokens[..., None], 2)[..., 0]
         self._note(step, self.alive & (tokens == self.end), True)
         self.alive &= tokens != self.end
-        self.going = self.alive.any(1)
-        return tokens, self._first_rows() + torch.arange(self.each, device=tokens.device)
+        self.going = np.asarray(self.alive.any(1))
+        return tokens, self._first_rows() + np.arange(self.each)
 
-    def _note(self, steps: int, which: Tensor, ended: bool) -> None:
-        scores, sources = self.scores.tolist(), self.places.tolist()
-        for at, i in which.nonzero().tolist():
-            score = scores[at][i]
-            self.written.endings.append(Ending(sources[at], steps, at * self.each + i, score, score, ended))
+    def _note(self, steps: int, which: np.ndarray, ended: bool) -> None:
+        for at, i in np.argwhere(which).tolist():
+            score = float(self.scores[at, i])
+            self.written.endings.append(Ending(int(self.places[at]), steps, at * self.each + i, score, score, ended))
 
-    def _keep(self, sources: Tensor) -> Tensor:
+    def _keep(self, sources: np.ndarray) -> np.ndarray:
         self.alive = self.alive[sources]
         return super()._keep(sources)
 
     def _cut(self, longest: int) -> None:
         self._note(longest, self.alive, False)
+
+
+def highest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The highest of each row, and their places, from the highest on: both (rows, count).
+
+    Example:
+        >>> highest(np.array([[0.1, 0.7, 0.2]]), 2)
+        (array([[0.7, 0.2]]), array([[1, 2]]))
+    """
+    places = np.argpartition(values, values.shape[1] - count, axis=1)[:, values.shape[1] - count :]
+    rows = np.arange(len(values))[:, None]
+    found = values[rows, places]
+    order = (-found).argsort(axis=1, kind="stable")
+    return found[rows, order], places[rows, order]

@@ -53,15 +53,14 @@ class Written:
         """Notes where the rows of a step looked (rows, time)."""
         self._looks.append(weights.cpu().numpy())
 
-    def add(self, tokens: Tensor, before: Tensor) -> None:
+    def add(self, tokens: np.ndarray, before: np.ndarray) -> None:
         """Adds a step: tokens (rows,), and the rows of the step before that they go on from."""
-        self._tokens.append(tokens.cpu().numpy())
-        self._before.append(before.cpu().numpy())
+        self._tokens.append(tokens)
+        self._before.append(before)
 
-    def keep(self, rows: Tensor) -> None:
+    def keep(self, rows: np.ndarray) -> None:
         """Leaves these rows of the last step alone."""
-        kept = rows.cpu().numpy()
-        self._tokens[-1], self._before[-1] = self._tokens[-1][kept], self._before[-1][kept]
+        self._tokens[-1], self._before[-1] = self._tokens[-1][rows], self._before[-1][rows]
 
     def hypotheses(self, lengths: list[int]) -> list[list[Hypothesis]]:
         """The hypotheses of each source, those that ended first, the best before others; ``lengths`` are the sources'."""

@@ -183,9 +183,11 @@ class Stepper(Generic[S]):
         """
         if not isinstance(rows, Tensor) or rows.shape != (self._batch,):
             raise InputError(f"take needs the numbers of {self._batch} rows, a tensor ({self._batch},), not {_described(rows)}")
-        _rows(rows, self._batch)
-        for own in _leaves(self._state):
-            own.copy_(own.index_select(-2, rows))
+        try:
+            for own in _leaves(self._state):
+                own.copy_(own.index_select(-2, rows))
+        except (IndexError, RuntimeError) as error:
+            raise InputError(f"take needs numbers of rows from 0 to {self._batch - 1}, not {rows.tolist()[:20]}") from error
 
     @torch.inference_mode(False)
     def refresh(self) -> None:
