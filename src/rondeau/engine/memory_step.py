@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -81,6 +81,7 @@ class MemoryStep:
         self._pack()
 
 
+@lru_cache(maxsize=256)
 def from_memory(cell: Cell) -> Cell:
     """The cell with states that stay as they are in place of its input and contexts, so that no value leaves the loop."""
     taken = {item.name for item in cell.declared}

@@ -59,7 +59,8 @@ def decode(
             f"{LARGEST // model.vocabulary:,}"
         )
     training = model.training
-    model.eval()
+    if training:  # asking every module takes as long as a step
+        model.eval()
     try:
         most = max(1, LARGEST // (each * model.vocabulary))
         counts = None if lengths is None else torch.as_tensor(lengths)
@@ -70,7 +71,8 @@ def decode(
             found += run.finished(longest)
         return found
     finally:
-        model.train(training)
+        if training:
+            model.train()
 
 
 def _run(model: EncoderDecoder, source: Tensor, counts: Tensor | None, search: Search, end: int, attention: bool) -> Run:
