@@ -11,7 +11,7 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from rondeau.estimators import SequenceClassifier
+from rondeau.estimators.neighbour import nearest
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 
@@ -43,29 +44,9 @@ def macro_f1(truth: np.ndarray, found: np.ndarray) -> float:
     return float(f1_score(truth, found, average="macro"))
 
 
-def nearest(parts: Parts) -> np.ndarray:
-    """The class of the nearest series: as they are, where all are of one length, else by dynamic time warping."""
-    near = _euclidean if len({len(x) for x in [*parts.X, *parts.test_X]}) == 1 else _warped
-    return parts.y[[int(near(parts.X, x).argmin()) for x in parts.test_X]]
-
-
-def _euclidean(X: Sequence[np.ndarray], x: np.ndarray) -> np.ndarray:
-    return ((np.stack(X) - x) ** 2).sum((1, 2))
-
-
-def _warped(X: Sequence[np.ndarray], x: np.ndarray) -> np.ndarray:
-    """Squared distances by dynamic time warping to all series, without a window."""
-    longest = max(map(len, X))
-    block = np.stack([np.pad(each, ((0, longest - len(each)), (0, 0))) for each in X])
-    before = np.full((len(X), longest + 1), np.inf)
-    before[:, 0] = 0.0
-    for step in x:
-        cost, now = ((block - step) ** 2).sum(2), np.full_like(before, np.inf)
-        for at in range(longest):
-            best = np.minimum(np.minimum(before[:, at], before[:, at + 1]), now[:, at])
-            now[:, at + 1] = cost[:, at] + best
-        before = now
-    return before[np.arange(len(X)), list(map(len, X))]
+def nearest_series(parts: Parts) -> np.ndarray:
+    """The class of the nearest series by dynamic time warping."""
+    return parts.y[nearest(parts.X, parts.test_X)]
 
 
 def bag_of_words(parts: Parts, **options: Any) -> np.ndarray:
@@ -82,10 +63,10 @@ def pixels(parts: Parts) -> np.ndarray:
 
 
 FLOORS: dict[str, tuple[Score, str, Callable[[Parts], np.ndarray]]] = {
-    "JapaneseVowels": (accuracy, "1-NN DTW", nearest),
-    "BasicMotions": (accuracy, "1-NN", nearest),
-    "ItalyPowerDemand": (accuracy, "1-NN", nearest),
-    "GunPoint": (accuracy, "1-NN", nearest),
+    "JapaneseVowels": (accuracy, "1-NN DTW", nearest_series),
+    "BasicMotions": (accuracy, "1-NN DTW", nearest_series),
+    "ItalyPowerDemand": (accuracy, "1-NN DTW", nearest_series),
+    "GunPoint": (accuracy, "1-NN DTW", nearest_series),
     "amazon": (f1, "TF-IDF of words and pairs", lambda parts: bag_of_words(parts, ngram_range=(1, 2))),
     "names": (macro_f1, "TF-IDF of characters", lambda parts: bag_of_words(parts, analyzer="char_wb", ngram_range=(1, 4))),
     "digits": (accuracy, "logistic regression", pixels),

@@ -224,6 +224,17 @@ def test_several_targets(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load(tmp_path / "run").predict(X), model.predict(X))
 
 
+def test_long_series_are_read_in_frames() -> None:
+    draw = np.random.default_rng(0)
+    X = [draw.normal(size=(n, 1)) for n in draw.integers(100, 200, 16)]
+    y = np.arange(16) % 2
+    for x, label in zip(X, y):
+        x[50:] += 2 * label
+    model = SequenceClassifier(**SMALL).fit(X, y)
+    assert model.network_[0].encoder.frame == 3 and model.score(X, y) == 1.0
+    np.testing.assert_allclose(model.predict_proba(X)[3], model.predict_proba([X[3]])[0], atol=1e-6)
+
+
 def test_a_frame_is_a_table() -> None:
     draw = np.random.default_rng(0)
     frame = pd.DataFrame(draw.normal(size=(30, 4)), columns=["t1", "t2", "t3", "t4"])
@@ -243,6 +254,7 @@ def test_a_frame_is_a_table() -> None:
         ({"hidden": 0}, "hidden"), ({"layers": 0}, "layers is a positive"), ({"dropout": 1.0}, "dropout is a rate"),
         ({"epochs": 0}, "epochs is auto or"), ({"batch_size": "many"}, "batch_size is auto or"), ({"members": 0}, "members is"),
         ({"pooling": "least"}, "pooling is one or several"), ({"loss": "hinge"}, "loss of a classifier"),
+        ({"frame": 0}, "frame is auto"), ({"dropout": "much"}, "dropout is auto"),
         ({"tokens": "bytes"}, "tokens is auto"), ({"validation_fraction": 2}, "validation_fraction is auto"),
         ({"optimizer": "magic"}, "optimizer is"), ({"cell": "no_cell"}, "no_cell"), ({"learning_rate": -1.0}, "learning_rate"),
     ],

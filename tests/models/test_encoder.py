@@ -67,6 +67,16 @@ def test_padding_changes_nothing(cell: str) -> None:
     torch.testing.assert_close(y[1:2, :2], alone)
 
 
+def test_frames_put_steps_side_by_side() -> None:
+    reader = Numbers([1.0], [1.0])
+    encoder = SequenceEncoder(reader, recurrent_layers("gru", 3, 4), frame=3)
+    x = torch.arange(14.0).view(2, 7, 1)
+    y, _ = encoder(x, lengths=[7, 4])
+    by_hand = torch.tensor([[[-1.0, 0, 1], [2, 3, 4], [5, 0, 0]], [[6, 7, 8], [9, 0, 0], [0, 0, 0]]])
+    torch.testing.assert_close(y, encoder.body(by_hand, lengths=[3, 2])[0])
+    assert encoder.frames([7, 4, 3]).tolist() == [3, 2, 1] and encoder.frames(None) is None
+
+
 def test_layers_that_do_not_fit_are_refused() -> None:
     with pytest.raises(InputError, match="the reader gives 2 features, and the layers read 3"):
         SequenceEncoder(Numbers(np.zeros(2), np.ones(2)), recurrent_layers("gru", 3, 4))

@@ -115,16 +115,21 @@ class SequenceEstimator(Learner):
     def _encoder(self) -> SequenceEncoder:
         """A new encoder, with weights of its own."""
         reader, hidden, dropout = self._reader(), int(self._own("hidden")), float(self._own("dropout"))
+        frame = self._frame()
         body = recurrent_layers(
             self.cell,
-            reader.width,
+            reader.width * frame,
             hidden,
             layers=self.layers,
             bidirectional=self.bidirectional,
             dropout=dropout,
             backend=choice(self.backend),
         )
-        return SequenceEncoder(reader, body, dropout)
+        return SequenceEncoder(reader, body, dropout, frame)
+
+    def _frame(self) -> int:
+        """Steps that the layers read at once."""
+        return 1
 
     def _own(self, name: str) -> float:
         """A parameter; "auto" by the rule for sequences such as were learned."""

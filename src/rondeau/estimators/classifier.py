@@ -39,6 +39,7 @@ class SequenceClassifier(ClassifierMixin, ManyToOneEstimator):
         ngrams: for texts and tokens, the longest runs of tokens that a linear model beside each member sees; 0: none.
         loss: "cross_entropy", or "log_loss" for two classes; "auto" takes the one that fits.
         class_weight: how much each class counts, by class; "balanced": classes count alike, however many sequences they have.
+        frame: steps of a series that are read at once, side by side; "auto": so many that some 64 are left of a long one.
         epochs: passes over the data; "auto" has few sequences passed over more often.
         batch_size: sequences in a batch at most; "auto" grows with their number.
         learning_rate, optimizer, schedule, weight_decay, clip_norm: as in `rondeau.train.TrainingSettings`.

@@ -30,7 +30,7 @@ class Form:
         features: of each step, for numbers.
         columns: of the table (sequences, steps), if it was fitted to one; then a table has as many again.
         names: the columns' names, if that table had any.
-        sequences: how many of them.
+        sequences, steps: how many of them, and the steps of the one in the middle.
         mean, deviation, change, masked: `rondeau.models.encoder.Moments`, for numbers.
         vocabulary: the tokens that it knows, for texts and tokens.
     """
@@ -45,14 +45,16 @@ class Form:
     masked: bool = False
     vocabulary: Vocabulary | None = None
     sequences: int = 0
+    steps: int = 0
 
     @staticmethod
     def of(X: Any, data: Sequences, tokens: str = "auto") -> Form:
         """The form of sequences that were read from ``X``."""
+        count, steps = len(data), int(np.median(data.lengths))
         if data.kind != "numbers":
-            return Form(data.kind, vocabulary=Vocabulary.of(data.items, tokens), sequences=len(data))
-        features = data.items[0].shape[1]
-        return Form(data.kind, features, table_columns(X), column_names(X), *moments(data.items), sequences=len(data))
+            return Form(data.kind, vocabulary=Vocabulary.of(data.items, tokens), sequences=count, steps=steps)
+        scale, features = moments(data.items), data.items[0].shape[1]
+        return Form(data.kind, features, table_columns(X), column_names(X), *scale, sequences=count, steps=steps)
 
     def read(self, X: Any, reader: str) -> Sequences:
         """Sequences of this form, for the estimator called ``reader``.

@@ -15,6 +15,8 @@ from rondeau.models import HashedNGrams, ManyToOne, Members
 from rondeau.models.losses import Loss
 from rondeau.train.labelling import Labelled, Labelling
 
+LONG = 64  # steps that a recurrent layer learns well; of longer series it reads several at once
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ManyToOneEstimator(SequenceEstimator):
@@ -28,6 +30,7 @@ class ManyToOneEstimator(SequenceEstimator):
     pooling: str = "mean max"
     members: int = 3
     ngrams: int | str = "auto"
+    frame: int | str = "auto"
 
     @property
     def _criterion(self) -> Loss:
@@ -63,6 +66,13 @@ class ManyToOneEstimator(SequenceEstimator):
             if longest and self.form_.vocabulary is not None:
                 members.append(HashedNGrams(self.form_.vocabulary.size, outputs, longest, dropout=0.5))
         return Members(members)
+
+    def _frame(self) -> int:
+        if self.frame == "auto":
+            return -(-self.form_.steps // LONG) if self.form_.vocabulary is None else 1
+        if not isinstance(self.frame, int) or self.frame < 1:
+            raise InputError(f"frame is auto or a positive whole number, not {self.frame!r}")
+        return self.frame
 
     def _updates(self) -> int:
         return int(self._own("updates"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 RULES: dict[str, dict[str, float]] = {
-    "numbers": {"hidden": 64, "dropout": 0.2, "ngrams": 0, "updates": 1_200},
+    "numbers": {"hidden": 64, "dropout": 0.2, "ngrams": 0, "updates": 800},
     "characters": {"hidden": 128, "dropout": 0.3, "ngrams": 4, "updates": 600},
     "words": {"hidden": 64, "dropout": 0.5, "ngrams": 2, "updates": 600},
     "tokens": {"hidden": 64, "dropout": 0.5, "ngrams": 2, "updates": 600},

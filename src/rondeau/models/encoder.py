@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from rondeau.errors import InputError
 from rondeau.nn import Composed, Given, Layer
-from rondeau.nn.layer import Traces
+from rondeau.nn.layer import Lengths, Traces
 
 FARTHEST = 1e4  # deviations from the mean that make a difference
 
@@ -217,9 +217,11 @@ class SequenceEncoder(Composed[tuple[Any, ...]]):
         reader: what makes features of the sequences.
         body: the recurrent layers, such as `recurrent_layers` makes.
         dropout: the rate on the reader's features, while training.
+        frame: how many steps the layers read at once, side by side, which makes long sequences short; there are then outputs
+            for every frame, as many as `frames` says, and the layers read as many features as a frame has.
 
     Raises:
-        InputError: the layers read another number of features than the reader gives.
+        InputError: the layers read another number of features than a frame has.
 
     Example:
         >>> from rondeau.models.layers import recurrent_layers
@@ -230,11 +232,12 @@ class SequenceEncoder(Composed[tuple[Any, ...]]):
         torch.Size([2, 7, 32])
     """
 
-    def __init__(self, reader: Reader, body: Layer[Any], dropout: float = 0.0) -> None:
+    def __init__(self, reader: Reader, body: Layer[Any], dropout: float = 0.0, frame: int = 1) -> None:
         super().__init__()
-        if body.input_size != reader.width:
-            raise InputError(f"the reader gives {reader.width} features, and the layers read {body.input_size}; give the same")
-        self.reader, self.body, self.dropout = reader, body, nn.Dropout(dropout)
+        if body.input_size != reader.width * frame:
+            given = f"{reader.width} features" + (f" of each of {frame} steps" if frame > 1 else "")
+            raise InputError(f"the reader gives {given}, and the layers read {body.input_size}; give the same")
+        self.reader, self.body, self.dropout, self.frame = reader, body, nn.Dropout(dropout), frame
 
     @property
     def input_size(self) -> int:
@@ -250,5 +253,21 @@ class SequenceEncoder(Composed[tuple[Any, ...]]):
         """The state that ``batch`` sequences start with."""
         return self.body.initial_state(batch)
 
+    def frames(self, lengths: Lengths) -> Lengths:
+        """The number of outputs for sequences of so many steps (batch,)."""
+        return lengths if lengths is None or self.frame == 1 else -(-torch.as_tensor(lengths) // self.frame)
+
     def _forward(self, x: Tensor, state: Any, given: Given) -> tuple[Tensor, Any, Traces]:
-        return self._run("body", self.dropout(self.reader(x)), state, given)
+        features = self.reader(x)
+        if self.frame > 1:
+            features = _framed(features, given.lengths, self.frame)
+        return self._run("body", self.dropout(features), state, given._replace(lengths=self.frames(given.lengths)))
+
+
+def _framed(x: Tensor, lengths: Lengths, frame: int) -> Tensor:
+    """x (batch, time, features) as frames of steps side by side (batch, frames, frame * features), zeros past each length."""
+    if lengths is not None:
+        counts = torch.as_tensor(lengths, device=x.device)
+        x = x.masked_fill((torch.arange(x.shape[1], device=x.device) >= counts[:, None])[..., None], 0.0)
+    x = functional.pad(x, (0, 0, 0, -x.shape[1] % frame))
+    return x.reshape(len(x), x.shape[1] // frame, frame * x.shape[2])

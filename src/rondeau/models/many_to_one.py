@@ -46,7 +46,7 @@ class ManyToOne(nn.Module):
             lengths: the number of steps of each sequence (batch,); all steps if not given.
         """
         y, _ = self.encoder(x, lengths=lengths)
-        return self.head(self.dropout(self.pooling(y, lengths)))
+        return self.head(self.dropout(self.pooling(y, self.encoder.frames(lengths))))
 
 
 class Pooling(nn.Module):

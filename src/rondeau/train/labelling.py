@@ -105,7 +105,8 @@ def outputs_of(
         tensor: makes a tensor (steps, ...) of a sequence.
     """
     training = model.training
-    model.eval()
+    if training:
+        model.eval()
     try:
         if len(items) == 1:
             return model(tensor(items[0])[None].to(device)).cpu()
@@ -116,4 +117,5 @@ def outputs_of(
             parts.append(model(inputs.to(device), lengths=lengths).cpu())
         return torch.cat(parts, 1)[:, torch.from_numpy(np.concatenate(chunks).argsort())]
     finally:
-        model.train(training)
+        if training:
+            model.train()
