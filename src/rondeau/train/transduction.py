@@ -92,10 +92,6 @@ class Transduction:
         exact = Metric("exact", higher_is_better=True, wording="exact {:.4f}")
         return (Metric("token_error", wording="token error {:.4f}"), exact, Metric("held_out", wording="held-out {:.4f} nats"))
 
-    def initial_state(self, model: EncoderDecoder) -> Any:
-        """No state is carried."""
-        raise AssertionError("no state is carried")
-
     def loss(self, model: EncoderDecoder, batch: Batch, state: Any) -> tuple[Tensor, float, None]:
         """See `Task.loss`."""
         shifted = Shifted.of([self.train.targets[place] for place in batch.places.tolist()], self.device)
