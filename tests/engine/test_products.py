@@ -17,7 +17,7 @@ from rondeau.cells import get
 from rondeau.engine.products import choice
 from rondeau.engine.products.choice import MARGIN, PINNED, ROUNDS, Shape, chosen, fastest, rounds
 from rondeau.engine.products.multiply import SMALL, multiply
-from rondeau.engine.products.ways import WAYS, Name, own, possible
+from rondeau.engine.products.ways import WAYS, Name, blas, own, possible
 from rondeau.errors import InputError
 from rondeau.nn import Recurrent
 
@@ -204,3 +204,10 @@ def test_a_class_of_shapes() -> None:
     assert shape == Shape(torch.float32, 1024, 64, 512, True, False)
     left, right = shape.operands()
     assert Shape.of(left, right) == shape
+
+
+@pytest.mark.parametrize("columns", [1, 2, 8, 15, 16])
+def test_a_narrow_product_is_the_same_by_its_transpose(columns: int) -> None:
+    left, right = matrix(96, 128, "columns"), matrix(128, columns, "wide")
+    found = blas(left, right, None, None)
+    assert found.is_contiguous() and apart(found, left.double() @ right.double()) < TOLERANCE[torch.float32]

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rondeau import InputError, cell, cells, context, explain, input, past, scan, state, step, tanh, time, weight
+from rondeau.engine.inputs import check
 
 
 @cell
@@ -148,3 +149,39 @@ def test_a_lag_and_a_weight_without_hidden() -> None:
 
     y, _ = scan(filter_, {"A": torch.tensor([[0.5]])}, ones)
     assert y[0, :, 0].tolist() == [1, 1, 1.5, 1.5]
+
+
+def test_what_was_found_to_fit_is_looked_up_and_nothing_else_is(monkeypatch) -> None:
+    monkeypatch.setattr(check, "_sound", {})
+    item, x = cells.gru(), torch.randn(2, 3, 5)
+    params = {p.name: torch.randn(p.shape({"input": 5, "hidden": 4})) for p in item.parameters}
+    expected = check.check_inputs(item, params, x)
+    monkeypatch.setattr(check, "_checked", lambda *_: pytest.fail("checked again"))
+    again = check.check_inputs(item, params, x)
+    assert (again.sizes, again.clip, again.trace) == (expected.sizes, None, ()) and torch.equal(
+        again.state[0], torch.zeros(2, 4)
+    )
+    for change in (
+        {"x": torch.randn(2, 3, 6)},
+        {"x": torch.randn(2, 3, 5).double()},
+        {"params": {**params, "c": torch.randn(5)}},
+        {"params": {name: params[name] for name in reversed(params)}},
+        {"state": ()},
+        {"state": torch.randn(3, 4)},
+        {"x": torch.randn(2, 4, 5)},
+    ):
+        with pytest.raises(pytest.fail.Exception, match="checked again"):
+            check.check_inputs(item, **{"params": params, "x": x, **change})
+    with pytest.raises(InputError, match="clip is a positive bound"):
+        check.check_inputs(item, params, x, clip=0.0)
+    with pytest.raises(InputError, match="lengths lie between"):
+        check.check_inputs(item, params, x, lengths=[4, 1])
+
+
+def test_few_sets_of_shapes_are_remembered(monkeypatch) -> None:
+    monkeypatch.setattr(check, "REMEMBERED", 3)
+    monkeypatch.setattr(check, "_sound", {})
+    params = {"W": torch.zeros(4, 3), "U": torch.zeros(4, 4), "b": torch.zeros(4)}
+    for steps in range(1, 9):
+        check.check_inputs(cells.elman(), params, torch.zeros(1, steps, 3))
+        assert len(check._sound) <= 3

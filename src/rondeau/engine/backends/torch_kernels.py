@@ -75,11 +75,11 @@ def refusal(inputs: ScanInputs) -> str | None:
 
 
 def fastest(inputs: ScanInputs, differentiable: bool | None = None) -> bool:
-    """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, measured in
-    benchmarks/cells.py; its GRU and RNN on the CPU are loops of small operations."""
-    if inputs.lengths is not None or signature(inputs.cell) != _lstm():
+    """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, but for a single
+    step, measured in benchmarks/cells.py and small_runs.py; its GRU and RNN on the CPU are loops of small operations."""
+    if inputs.lengths is not None or inputs.time == 1 or (inputs.needs_grad if differentiable is None else differentiable):
         return False
-    return not (inputs.needs_grad if differentiable is None else differentiable)
+    return signature(inputs.cell) == _lstm()
 
 
 def run(inputs: ScanInputs) -> Result:

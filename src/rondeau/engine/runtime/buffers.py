@@ -30,8 +30,12 @@ class Frame:
 
     def view(self, memory: Tensor, buffer: Buffer) -> Tensor:
         """A buffer as a tensor (rows, features)."""
+        return self.part(memory, buffer, 0, self.at[buffer][1][1])
+
+    def part(self, memory: Tensor, buffer: Buffer, first: int, count: int) -> Tensor:
+        """So many features of a buffer from ``first`` on, as a tensor (rows, count)."""
         start, (rows, features) = self.at[buffer]
-        return memory.as_strided((rows, features), (features, 1), start + memory.storage_offset())
+        return memory.as_strided((rows, count), (features, 1), start + first + memory.storage_offset())
 
     def clear(self, memory: Tensor) -> None:
         """Zeros in all elements of ``memory`` that belong to no buffer."""

@@ -84,6 +84,13 @@ class Views:
                 return frame.view(memory, buffer)
         return self.given[self.frames.given.index(buffer)]
 
+    def part(self, buffer: Buffer, first: int, count: int) -> Tensor:
+        """So many features of a buffer from ``first`` on."""
+        for frame, memory in zip((self.frames.workspace, self.frames.saved), reversed(self.memory)):
+            if buffer in frame.at:
+                return frame.part(memory, buffer, first, count)
+        return self[buffer][:, first : first + count]
+
     def __contains__(self, buffer: Buffer) -> bool:
         frames = self.frames
         return buffer in frames.workspace.at or buffer in frames.saved.at or buffer in frames.given

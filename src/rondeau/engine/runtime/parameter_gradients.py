@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.layout import Layout
+from rondeau.engine.compile.plan import Place
 from rondeau.engine.compile.step import ProductGradient
 from rondeau.engine.eager.autograd import with_autograd
 from rondeau.engine.eager.evaluation import evaluated, sum_of
@@ -20,6 +21,8 @@ from rondeau.engine.runtime.call import Views
 from rondeau.engine.runtime.gradient_sums import GradientSums
 from rondeau.engine.runtime.hoisted import stacked_matrices
 from rondeau.ir.expressions import Expr
+
+COTANGENTS, CONSTANTS = Buffer("cotangents"), Buffer("constants").derivative
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +73,19 @@ class Recipe:
         return Product(m.matrix.attrs[0], m.matrix, first, rows.bind(self.layout.step.numbers), m.operand, m.transposed)
 
     @cached_property
+    def operands(self) -> dict[Expr, Place]:
+        """Where each operand of a product lies: with what was saved, or as the forward step loaded it."""
+        at = {**dict(self.layout.loads), **{store.expr: store.place for store in self.layout.saved}}
+        found = {}
+        for product in self.products:
+            expr, start = product.operand, 0
+            while expr.op == "slice":
+                start += expr.attrs[0].bind(self.layout.step.numbers)
+                expr = expr.args[0]
+            found[product.operand] = at[expr].shifted(start)
+        return found
+
+    @cached_property
     def constants(self) -> tuple[tuple[Expr, bool, int, int], ...]:
         """The constant terms of all columns: the term, whether it is added, and its range of features."""
         found = []
@@ -111,7 +127,7 @@ class _Gradients:
 
     def _matrices(self) -> None:
         for p in self.recipe.products:
-            left = self.buffers[Buffer("cotangents")][:, p.first : p.first + p.rows]
+            left = self.buffers.part(COTANGENTS, p.first, p.rows)
             operand = self._operand(p.operand)
             if p.matrix is None:
                 self.gradients.add_whole(p.parameter, multiply(left.t(), operand))
@@ -121,26 +137,17 @@ class _Gradients:
 
     def _operand(self, expr: Expr) -> Tensor:
         """All values of an operand, (rows, width)."""
-        start, width = 0, self.layout.step.width(expr)
-        while expr.op == "slice":
-            start += expr.attrs[0].bind(self.layout.step.numbers)
-            expr = expr.args[0]
-        for store in self.layout.saved:
-            if store.expr is expr:
-                at = store.place.offset + start
-                return self.buffers[store.place.buffer][:, at : at + width]
-        place = dict(self.layout.loads)[expr]
-        value = self.buffers[place.buffer]
+        place, width = self.recipe.operands[expr], self.layout.step.width(expr)
         if place.level == "step":
-            return value[:, place.offset + start : place.offset + start + width]
+            return self.buffers.part(place.buffer, place.offset, width)
+        value = self.buffers[place.buffer]
         if place.level == "sequence":
-            return self.rows.repeat(value)[:, start : start + width]
-        wide = value.reshape(-1)[place.offset + start : place.offset + start + width]
-        return wide.expand(self.rows.count, width)
+            return self.rows.repeat(value)[:, place.offset : place.offset + width]
+        return value.reshape(-1)[place.offset : place.offset + width].expand(self.rows.count, width)
 
     def _columns(self) -> None:
         layout, rows = self.layout, self.rows
-        left = self.buffers[Buffer("cotangents")][:, : self.recipe.columns_row]
+        left = self.buffers.part(COTANGENTS, 0, self.recipe.columns_row)
         if self.inputs.x.requires_grad:
             self.gradients.add_x(rows.from_rows(multiply(left, stacked_matrices(layout, self.inputs))))
         whole = multiply(left.t(), rows.to_rows(self.inputs.x))
@@ -151,9 +158,8 @@ class _Gradients:
                 part = whole[c.offset : c.offset + layout.step.width(c.expr)]
                 for matrix in c.matrices:
                     self.gradients.block(matrix).add_(part)
-        constants = Buffer("constants").derivative
-        if constants in self.buffers:
-            self._constants(self.buffers[constants].sum(0))
+        if CONSTANTS in self.buffers:
+            self._constants(self.buffers[CONSTANTS].sum(0))
 
     def _constants(self, total: Tensor) -> None:
         """Gives the gradients of the sums of constants to their terms."""
@@ -184,7 +190,7 @@ class _Gradients:
                 continue
             if place.level == "step":  # an input
                 width = self.layout.step.width(expr)
-                self._input(expr.attrs[0], self.rows.from_rows(self.buffers[Buffer("cotangents")][:, offset : offset + width]))
+                self._input(expr.attrs[0], self.rows.from_rows(self.buffers.part(COTANGENTS, offset, width)))
                 offset += width
             elif expr.op != "vector":
                 value = self.buffers[place.buffer.derivative]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -167,7 +168,7 @@ class Program:
         rows, x, n = self.rows(inputs), inputs.x, len(inputs.state)
         at = self.frames("backward", rows)
         workspace = allocate(x, at.workspace.size)
-        workspace[: at.zeroed].zero_()
+        ctypes.memset(workspace.data_ptr(), 0, at.zeroed * self.dtype.itemsize)
         stepwise = zip([gradients[0], *gradients[1 + n :]], self._widths)
         dy, *traces = [x.new_zeros(rows.count, width) if g is None else rows.in_memory(g) for g, width in stepwise]
         pairs = zip(inputs.state, gradients[1 : 1 + n])
