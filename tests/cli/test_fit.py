@@ -13,6 +13,7 @@ import pytest
 
 from rondeau.cli.fitted import JOBS
 from rondeau.cli.jobs import CLASSIFY, REGRESS, TAG, make
+from rondeau.cli.series_job import FORECAST
 from rondeau.estimators import SequenceClassifier, load
 
 SMALL = ["--epochs", "2", "--hidden", "4", "--members", "1"]
@@ -289,10 +290,10 @@ def test_nothing_half_written_is_left_when_a_file_turns_bad(rondeau, files: Path
 
 
 def test_every_option_of_the_model_is_a_parameter_of_its_estimator() -> None:
-    from rondeau.cli.fit_options import Classify, Regress, Tag
+    from rondeau.cli.fit_options import Classify, Forecast, Regress, Tag
 
-    for job, options in ((CLASSIFY, Classify), (REGRESS, Regress), (TAG, Tag)):
+    for job, options in ((CLASSIFY, Classify), (REGRESS, Regress), (TAG, Tag), (FORECAST, Forecast)):
         known = make(job, {}).get_params()
         names = [name for part in ("model", "training") for name in options.sections[part].declared()]
         assert set(names) <= set(known), set(names) - set(known)
-    assert set(JOBS) == {"sequence classifier", "sequence regressor", "sequence tagger"}
+    assert set(JOBS) == {"sequence classifier", "sequence regressor", "sequence tagger", "forecaster"}

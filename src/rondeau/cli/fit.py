@@ -11,10 +11,11 @@ import typer
 
 from rondeau.cli import chosen
 from rondeau.cli.dataset import INPUT, DataSet, columns_of
-from rondeau.cli.fit_options import Classify, Regress, Tag
+from rondeau.cli.fit_options import Classify, Forecast, Regress, Tag
 from rondeau.cli.jobs import CLASSIFY, REGRESS, TAG, Job
 from rondeau.cli.options import given, with_settings
 from rondeau.cli.outcome import Command, about
+from rondeau.cli.series_job import FORECAST
 
 if TYPE_CHECKING:
     from rondeau.train.declared import Group
@@ -74,6 +75,29 @@ def _of_sequences(job: Job, options: type[Group], doc: str) -> Callable[..., Non
 app.command("classify", cls=Command)(_of_sequences(CLASSIFY, Classify, CLASSIFY_HELP))
 app.command("regress", cls=Command)(_of_sequences(REGRESS, Regress, REGRESS_HELP))
 app.command("tag", cls=Command)(_of_sequences(TAG, Tag, TAG_HELP))
+
+
+@app.command("forecast", cls=Command)
+@with_settings(Forecast)
+def forecast(
+    ctx: typer.Context,
+    data: Data,
+    run: Run = None,
+    overwrite: Overwrite = False,
+    held_out: HeldOut = 0.2,
+    seed: Seed = 1,
+    floors: Floors = True,
+    json: Json = False,
+) -> None:
+    """Learn what comes next in one series or in thousands, so many steps ahead, and how sure that is.
+
+    The last steps of every series are held out, and forecasts from moments among them are scored.
+
+    Example: rondeau fit forecast sales.csv --id shop --time day --target sales --horizon 7
+    """
+    values = _in_range(Forecast, given(ctx, Forecast))
+    where = _data_set(data, values, held_out, None, seed)
+    _fit(FORECAST, _parameters(values, Forecast, seed), where, run, overwrite, floors, json)
 
 
 def _data_set(data: str, options: dict[str, Any], held_out: float, test: Path | None, seed: int) -> DataSet:

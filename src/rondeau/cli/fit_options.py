@@ -140,3 +140,33 @@ class Tag(StepOptions, EncoderOptions, LearningOptions):
         "model": EncoderOptions,
         "training": LearningOptions,
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesOptions(TableOptions):
+    """Where the series stand, and what is known beside them."""
+
+    target: str | None = setting(None, "The column that is to be forecast; several with commas between.")
+    past: str | None = setting(None, "Columns of numbers that are known up to the present, commas between.")
+    future: str | None = setting(None, "Columns of numbers that are known ahead, commas between.")
+    static: str | None = setting(None, "Columns that stay the same all along a series, commas between.")
+    shape: str | None = setting(None, "long, or wide (each column a series of its own).", choices=("long", "wide"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastOptions(NetworkOptions):
+    """What a network that forecasts is made of."""
+
+    horizon: int | None = setting(None, "Steps ahead.", least=1)
+    head: str | None = setting(None, "What is said of each number: quantiles, point, normal, student_t or negative_binomial.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast(SeriesOptions, ForecastOptions, LearningOptions):
+    """All of ``rondeau fit forecast``."""
+
+    sections: ClassVar[Mapping[str, type[Group]]] = {
+        "data": SeriesOptions,
+        "model": ForecastOptions,
+        "training": LearningOptions,
+    }

@@ -7,11 +7,13 @@ from typing import Any
 
 from rondeau.cli.dataset import NAME, DataSet
 from rondeau.cli.jobs import CLASSIFY, REGRESS, TAG, Job, make
+from rondeau.cli.series_job import FORECAST
 from rondeau.errors import RunError
 from rondeau.train import SavedRun, open_run
 from rondeau.train.kinds import LANGUAGE_MODEL
 
-JOBS: dict[str, Job] = {job.kind: job for job in (CLASSIFY, REGRESS, TAG)}
+ALL: tuple[Job, ...] = (CLASSIFY, REGRESS, TAG, FORECAST)
+JOBS = {job.kind: job for job in ALL}
 
 
 def job_of(saved: SavedRun) -> Job:
