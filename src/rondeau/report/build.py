@@ -7,10 +7,11 @@ from typing import Any
 
 from rondeau.data import Text
 from rondeau.errors import InputError
-from rondeau.estimators import SequenceClassifier, SequenceRegressor, SequenceTagger
+from rondeau.estimators import Forecaster, SequenceClassifier, SequenceRegressor, SequenceTagger
 from rondeau.report.labels import of_classifier, of_regressor
 from rondeau.report.language_model import samples, surprises
 from rondeau.report.page import Section, page, table
+from rondeau.report.series import of_forecaster
 from rondeau.report.steps import of_tagger
 from rondeau.report.training import learning
 from rondeau.train import Run
@@ -21,6 +22,7 @@ OF: Mapping[str, Callable[[Any, Any], list[Section]]] = {
     SequenceClassifier.kind: of_classifier,
     SequenceRegressor.kind: of_regressor,
     SequenceTagger.kind: of_tagger,
+    Forecaster.kind: of_forecaster,
 }
 """What a report says of an estimator beside its training, by the kind of run."""
 
