@@ -30,7 +30,6 @@ CONSTANT = {
     "rondeau.engine.llvm.build._passes",
     "rondeau.engine.llvm.build._versions",
     "rondeau.engine.backends.torch_kernels._kernels",
-    "rondeau.engine.backends.torch_kernels._lstm",
     "rondeau.engine.compile.printing.debug_level",
     "rondeau.engine.llvm.processors.chosen_processor",
     "rondeau.engine.llvm.processors.host_processor",

@@ -18,6 +18,7 @@ from rondeau.engine.backends.reference import evaluate
 from rondeau.engine.compile import printing
 from rondeau.engine.compile.buffer import Buffer
 from rondeau.engine.compile.tiling import Tiling
+from rondeau.engine.inputs.check import check_inputs
 from rondeau.engine.llvm import build, host
 from rondeau.engine.runtime import arena, program
 from rondeau.engine.runtime.buffers import Frame, frame
@@ -325,3 +326,12 @@ def test_a_step_makes_no_needless_operation() -> None:
     stock, x, h = torch.nn.GRUCell(5, 6), torch.randn(3, 5), torch.randn(3, 6)
     found = operations(lambda: step(item, params, x, h, backend="compiled"))
     assert found <= 27 and 2 * found < operations(lambda: stock(x, h)) + 2
+
+
+@pytest.mark.parametrize(("hidden", "keeps", "inside"), [(64, False, True), (64, True, False), (512, False, False)])
+def test_products_with_the_sequence_stay_in_the_loop_where_that_is_faster(hidden: int, keeps: bool, inside: bool) -> None:
+    """In runs that keep nothing for a backward run and whose weights fit a core's cache."""
+    params = {item.name: torch.zeros(item.shape({"input": 8, "hidden": hidden})) for item in cells.gru().parameters}
+    inputs = check_inputs(cells.gru(), params, torch.zeros(4, 3, 8))
+    program = compiled.PROGRAMS.of(inputs, keeps=keeps)
+    assert (not program.layout.columns) is inside

@@ -167,10 +167,10 @@ def _inputs(
 @torch.library.custom_op("rondeau::scan", mutates_args=(), schema=f"({INPUTS}, bool keep) -> Tensor[]")
 def _scan(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
     inputs, asked = _inputs(case, x, state, params, extras, lengths), _read(case).options.backend
-    chosen = choose(inputs, asked, differentiable=keep)
+    chosen = choose(inputs, asked)
     memory = x.new_empty(_saved_size(inputs) if keep and chosen == "compiled" else 0)
     if chosen == "compiled":
-        outputs, _ = compiled.PROGRAMS.of(inputs).forward(inputs, memory if keep else None, keep)
+        outputs, _ = compiled.PROGRAMS.of(inputs, keeps=keep).forward(inputs, memory if keep else None, keep)
         if keep:
             _saved_frame(inputs).clear(memory)  # an operator's results are the same each time, in every element
     else:
@@ -196,13 +196,13 @@ def _saved_size(inputs: ScanInputs) -> int:
 def _fake(case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, keep: bool) -> list[Tensor]:
     inputs, asked = _inputs(case, x, state, params, extras, None), _read(case).options.backend
     if asked != "auto":
-        choose(inputs, asked, differentiable=keep)  # refuses while the program is recorded
+        choose(inputs, asked)  # refuses while the program is recorded
     lead, width = (x.shape[0], x.shape[1]), inputs.sizes
     cell = inputs.cell
     y = x.new_empty(*lead, cell.output.width.bind(width))
     last = [x.new_empty(value.shape) for value in state]
     traces = [x.new_empty(*lead, cell.value(name).width.bind(width)) for name in inputs.trace]
-    saves = keep and runs_compiled(inputs._replace(lengths=lengths), asked, differentiable=True)
+    saves = keep and runs_compiled(inputs._replace(lengths=lengths), asked)
     return [y, *last, *traces, x.new_empty(_saved_size(inputs) if saves else 0)]
 
 
@@ -213,7 +213,7 @@ def _scan_backward(
     case: str, x: Tensor, state: Any, params: Any, extras: Any, lengths: Any, memory: Tensor, gradients: Any
 ) -> list[Tensor]:
     inputs = _inputs(case, x, state, params, extras, lengths)
-    chosen = choose(inputs, _read(case).options.backend, differentiable=True)
+    chosen = choose(inputs, _read(case).options.backend)
     inputs = inputs.with_tensors(tuple(t.detach().requires_grad_() for t in inputs.tensors))
     if chosen == "compiled":
         program = compiled.PROGRAMS.of(inputs)

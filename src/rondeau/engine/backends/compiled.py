@@ -55,11 +55,10 @@ def _too_large(cell: Cell) -> str | None:
 
 def run(inputs: ScanInputs) -> Result:
     """As every backend's `run`, through kernels."""
-    program = PROGRAMS.of(inputs)
     if inputs.needs_grad:
-        outputs = _Scan.apply(program, inputs, *inputs.tensors)
+        outputs = _Scan.apply(PROGRAMS.of(inputs), inputs, *inputs.tensors)
     else:
-        outputs, _ = _without_autocast(program.forward, inputs)
+        outputs, _ = _without_autocast(PROGRAMS.of(inputs, keeps=False).forward, inputs)
     n = len(inputs.state)
     return outputs[0], tuple(outputs[1 : 1 + n]), dict(zip(inputs.trace, outputs[1 + n :]))
 

@@ -50,11 +50,6 @@ def _kernels() -> dict[str, TorchKernel]:
     }
 
 
-@cache
-def _lstm() -> str:
-    return signature(lstm())
-
-
 def refusal(inputs: ScanInputs) -> str | None:
     """Why PyTorch's kernels cannot do this run, or None when they can."""
     if signature(inputs.cell) not in _kernels():
@@ -72,14 +67,6 @@ def refusal(inputs: ScanInputs) -> str | None:
     if inputs.lengths is not None and int(inputs.lengths.min()) == 0:
         return "PyTorch's kernels refuse sequences of length 0"
     return transforming(inputs.tensors)
-
-
-def fastest(inputs: ScanInputs, differentiable: bool | None = None) -> bool:
-    """Whether PyTorch's kernel is the faster one where both apply: its LSTM without a derivative, but for a single
-    step, measured in benchmarks/cells.py and small_runs.py; its GRU and RNN on the CPU are loops of small operations."""
-    if inputs.lengths is not None or inputs.time == 1 or (inputs.needs_grad if differentiable is None else differentiable):
-        return False
-    return signature(inputs.cell) == _lstm()
 
 
 def run(inputs: ScanInputs) -> Result:

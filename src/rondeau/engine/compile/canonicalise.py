@@ -17,9 +17,11 @@ from rondeau.ir.ops import OPS
 from rondeau.ir.rewrite import primitive, rewrite
 
 
-def canonicalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), trace: Iterable[str] = ()) -> Step:
+def canonicalise(
+    cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = (), trace: Iterable[str] = (), inside: bool = False
+) -> Step:
     """The step of ``cell`` at ``sizes``. ``given`` names the contexts and masks that a run supplies; other masks become
-    their means. ``trace`` names the values to hand out."""
+    their means. ``trace`` names the values to hand out. ``inside``: products with the sequence stay in the loop."""
     known = dict(sizes)
     supplied = frozenset(given)
     missing = {item.symbol: spread(constant(item.expected), item.width) for item in cell.masks if item.name not in supplied}
@@ -30,7 +32,7 @@ def canonicalise(cell: Cell, sizes: Mapping[str, int], given: Iterable[str] = ()
     settled = [bound[expanded[bare[root]]] for root in roots]
     flat = rewrite(settled, lambda e: _split_product(e, known))
     placed = [flat[root] for root in settled]
-    levels = Levels(cell, placed)
+    levels = Levels(cell, placed, inside)
     new = regroup(placed, levels)
     output, *others = (new[root] for root in placed)
     levels.learn([output, *others])

@@ -21,9 +21,10 @@ LEVELS: tuple[Level, ...] = ("constant", "sequence", "step", "state")
 
 
 class Levels(dict[Expr, Level]):
-    """The level of every expression of a cell, each worked out once."""
+    """The level of every expression of a cell, each worked out once; ``inside``: no product with the sequence is hoisted."""
 
-    def __init__(self, cell: Cell, roots: Iterable[Expr] = ()) -> None:
+    def __init__(self, cell: Cell, roots: Iterable[Expr] = (), inside: bool = False) -> None:
+        self.inside = inside
         self.inputs: dict[Expr, Input] = {item.symbol: item for item in cell.inputs}
         self.x = cell.input.symbol
         self.learn(roots)
@@ -43,4 +44,4 @@ class Levels(dict[Expr, Level]):
         if expr in self.inputs:
             return "step" if self.inputs[expr].per == "step" else "sequence"
         highest: Level = max((self[arg] for arg in expr.args), key=LEVELS.index, default="constant")
-        return "state" if highest == "step" and linear(expr, self.x, self) is None else highest
+        return "state" if highest == "step" and (self.inside or linear(expr, self.x, self) is None) else highest

@@ -35,6 +35,7 @@ class Pipeline(Generic[Built]):
         given: the contexts and masks that a run supplies.
         trace: the values that a run hands out.
         clip: the bound of the gradients that flow back through the states, element by element.
+        inside: whether products with the sequence stay in the loop, in place of one large product before it.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class Pipeline(Generic[Built]):
         given: Iterable[str] = (),
         trace: Iterable[str] = (),
         clip: float | None = None,
+        inside: bool = False,
     ) -> None:
         self.cell, self.sizes, self.emitter = cell, dict(sizes), emitter
-        self.given, self.trace, self.clip = tuple(given), tuple(trace), clip
+        self.given, self.trace, self.clip, self.inside = tuple(given), tuple(trace), clip, inside
         self._plans: dict[KernelName, Plan] = {}
         self._codes: dict[KernelName, Code] = {}
 
@@ -56,7 +58,7 @@ class Pipeline(Generic[Built]):
         """The step, its reverse, and where their values lie."""
         sizes = ", ".join(f"{name}={size}" for name, size in sorted(self.sizes.items()))
         debug(1, f"{self.cell.name} ({sizes}), for {self.emitter.target}", lambda: equations(self.cell))
-        step = canonicalise(self.cell, self.sizes, self.given, self.trace)
+        step = canonicalise(self.cell, self.sizes, self.given, self.trace, self.inside)
         reverse = differentiate(step, self.clip)
         debug(2, "gradient", lambda: gradient_text(step, reverse))
         return arrange(step, reverse)

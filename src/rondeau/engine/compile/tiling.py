@@ -30,6 +30,7 @@ class Tiling:
 
     ``core_cache``: bytes of weights that stay in a core's own cache from one step to the next, about what its second level
     holds. Beyond it the next block of weights is fetched while one is in use, which took 10 to 20 % off a step at 512 units.
+    Below it products with the sequence stay in the loop of a run that keeps nothing: 5 to 25 % off at 32 to 128 units.
 
     ``shared_weights``: bytes of weights from which threads share the units of a step when there are fewer sequences than
     threads. Below it the step is over before the threads have waited for each other.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -195,12 +196,16 @@ class Programs:
         self.machine = machine
         self.made = lru_cache(most)(self._made)
 
-    def of(self, inputs: ScanInputs, single: bool | None = None) -> Program:
-        """The program of a run; whether threads have a ``single`` sequence follows from the batch."""
+    def of(self, inputs: ScanInputs, single: bool | None = None, keeps: bool = True) -> Program:
+        """The program of a run; whether threads have a ``single`` sequence follows from the batch.
+
+        Of one that ``keeps`` nothing for a backward run, products with the sequence stay in the loop where all parameters fit a
+        core's cache: a pass over memory costs more than to read their weights at every step.
+        """
         sizes = tuple(sorted(inputs.sizes.items()))
         options = (inputs.trace, inputs.clip, inputs.x.dtype)
         alone = inputs.batch <= self.machine.threads() if single is None else single
-        return self.made(inputs.cell, sizes, tuple(inputs.extras), *options, alone)
+        return self.made(inputs.cell, sizes, tuple(inputs.extras), *options, alone, keeps)
 
     def _made(
         self,
@@ -211,6 +216,10 @@ class Programs:
         clip: float | None,
         dtype: torch.dtype,
         single: bool,
+        keeps: bool,
     ) -> Program:
-        emitter = self.machine.emitter(REALS[str(dtype).removeprefix("torch.")], single)
-        return Program(Pipeline(cell, dict(sizes), emitter, given, trace, clip), self.machine, dtype)
+        real, known = REALS[str(dtype).removeprefix("torch.")], dict(sizes)
+        emitter = self.machine.emitter(real, single)
+        weights = real.bytes * sum(math.prod(item.shape(known)) for item in cell.parameters)
+        inside = not keeps and weights <= emitter.tiling.core_cache
+        return Program(Pipeline(cell, known, emitter, given, trace, clip, inside), self.machine, dtype)
