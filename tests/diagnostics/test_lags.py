@@ -7,7 +7,7 @@ import pytest
 import torch
 from whole_cells import LENGTHS, Whole, alone, unrolled
 
-from rondeau import nn
+from rondeau import cells, nn
 from rondeau.cells import ALL
 from rondeau.diagnostics import by_lag
 from rondeau.diagnostics.lags import gates_of
@@ -75,6 +75,16 @@ def test_a_stack_in_both_directions(each: bool) -> None:
     for gate, part in zip("rzn", expected["0.W_l0_reverse"].chunk(3)):
         np.testing.assert_allclose(found.total(f"0.l0.reverse.W.{gate}"), part, atol=1e-12)
     assert (found.lags.min() < 0) == each  # the upper layer reads what the forward one below wrote at later steps
+
+
+def test_what_lies_past_a_length_changes_nothing() -> None:
+    layer, x = nn.Recurrent(cells.elman(lambda v: v), 1, 1, dtype=DOUBLE), torch.ones(2, 6, 1, dtype=DOUBLE)
+    torch.nn.init.constant_(layer.U, 1e120)  # three more steps than there are would be beyond all numbers
+    expected = by_lag(layer, lambda: layer(x[:, :2])[0].sum((0, 2)))
+    x[:, 2:] = torch.nan
+    found = by_lag(layer, lambda: layer(x, lengths=[2, 2])[0].sum((0, 2)))
+    for name, terms in expected.terms.items():
+        np.testing.assert_allclose(found.terms[name], terms)
 
 
 def test_shares_and_reach() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import rondeau as rd
 from rondeau import cells, nn
 from rondeau.diagnostics import spectrum, spectrum_of
 from rondeau.errors import InputError
@@ -43,6 +44,18 @@ def test_the_matrices_of_a_model() -> None:
     block = model[0].U.detach().chunk(3)[1].double()
     np.testing.assert_allclose(found.singular_values["0.U.z"], torch.linalg.svdvals(block), rtol=1e-6)
     assert not any(name.startswith("2") or ".W" in name for name in found.eigenvalues)
+
+
+def test_the_part_of_a_concatenated_matrix_that_multiplies_the_state() -> None:
+    @rd.cell
+    def joined(x=rd.input(), h=rd.state(), W=rd.weight("hidden", "input + hidden")):
+        h = rd.tanh(W @ rd.concat(x, h))
+        return h
+
+    layer = nn.Recurrent(joined, 3, 4)
+    ((name, values),) = spectrum(layer, lambda: layer(torch.ones(1, 2, 3))).singular_values.items()
+    assert name == "layer.W[:, 3:7]"
+    np.testing.assert_allclose(values, torch.linalg.svdvals(layer.W[:, 3:].detach().double()), rtol=1e-6)
 
 
 def test_what_has_no_spectrum_is_refused() -> None:

@@ -79,7 +79,8 @@ def activations(cell: Cell) -> dict[str, Expr]:
     """Every gate and activation of a cell that can saturate, by its name in the equations, or as they spell it."""
     names = equation_names(cell)
     own = {equation.expr: equation.name for equation in cell.equations}
-    found = [expr for expr in postorder(cell.roots) if expr.op in RANGES]
+    every = dict.fromkeys([*(equation.expr for equation in cell.equations), *postorder(cell.roots)])
+    found = [expr for expr in every if expr.op in RANGES]
     return {own[expr] if expr in own else spell(expr, names): expr for expr in found}
 
 

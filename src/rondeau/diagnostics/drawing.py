@@ -40,7 +40,7 @@ def plain(axes: Axes) -> None:
     axes.patch.set_alpha(0.0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
-    axes.tick_params(colors=INK, labelsize=9)
+    axes.tick_params(which="both", colors=INK, labelsize=9)
     for text in (axes.xaxis.label, axes.yaxis.label, axes.title):
         text.set_color(INK)
         text.set_fontsize(9)
@@ -48,8 +48,9 @@ def plain(axes: Axes) -> None:
 
 def legend(axes: Axes) -> None:
     """The names of what is drawn, if anything has one."""
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+    names = axes.get_legend_handles_labels()[1]
+    if names:
+        axes.legend(frameon=False, fontsize=9 if len(names) < 7 else 7, labelcolor=INK, ncols=1 + (len(names) - 1) // 6)
 
 
 def svg(figure: Figure, alt: str) -> str:

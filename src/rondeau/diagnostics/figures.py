@@ -41,8 +41,9 @@ def lag_figure(found: ByLag, names: tuple[str, ...] = ()) -> Figure:
         names: which of its terms; all if not given.
     """
     figure, (axes,) = panels()
-    for name, colour in _coloured(names or found.terms):
-        axes.plot(found.lags, _positive(found.norms(name)), color=colour, label=name)
+    for place, (name, colour) in enumerate(_coloured(names or found.terms)):
+        style = ("-", "--", ":")[place // len(COLOURS) % 3]
+        axes.plot(found.lags, _positive(found.norms(name)), color=colour, linestyle=style, label=name)
     _labelled(axes, "terms of the gradient by how far they went back", "lag (steps)", "norm of the term")
     axes.set_yscale("log")
     legend(axes)
@@ -93,6 +94,7 @@ def spectrum_figure(found: Spectrum, name: str) -> Figure:
     powers.plot(_positive(found.powers[name]), color=COLOURS[0], label="|W^k|")
     powers.plot(_positive(found.predicted(name)), color=COLOURS[1], linestyle="--", label="radius^k")
     powers.set_yscale("log")
+    powers.set_ylim(float(np.nanmin(_positive(found.powers[name]))) / 3, 3 * float(found.powers[name].max()))
     _labelled(powers, f"powers; {found.transient(name):.3g} times what the eigenvalue says, at most", "k", "norm")
     legend(powers)
     return figure
@@ -119,11 +121,12 @@ def memory_figure(found: Memory, text: str = "", row: int = 0) -> Figure:
         axes.set_xticks(range(length), letters, fontfamily="monospace")
         axes.set_yticks(range(length), letters, fontfamily="monospace")
     _labelled(axes, "how much the output depends on the input", "step of the input", "step of the output")
+    axes.tick_params(labelsize=min(9.0, 280 / max(length, 1)))
     return figure
 
 
 def text_figure(text: str, values: Sequence[float] | np.ndarray, title: str, columns: int = 64) -> Figure:
-    """A text whose characters are coloured by a number each: blue where it is high, orange where it is low.
+    """A text whose characters are coloured by a number each: purple where it is high, orange where it is low.
 
     Args:
         text: a character a step.
@@ -139,8 +142,12 @@ def text_figure(text: str, values: Sequence[float] | np.ndarray, title: str, col
     grid = np.full(rows * columns, np.nan)
     grid[: len(text)] = values
     figure, (axes,) = panels(height=0.6 + 0.24 * rows)
+    low, high = float(np.nanmin(grid)), float(np.nanmax(grid))
     drawn = axes.imshow(grid.reshape(rows, columns), cmap="PuOr", aspect="auto", interpolation="nearest")
-    figure.colorbar(drawn, ax=axes).ax.tick_params(colors=INK, labelsize=8)
+    drawn.set_clim(low - (high - low) / 2, high + (high - low) / 2)  # pale, so that letters stay readable
+    beside = figure.colorbar(drawn, ax=axes).ax
+    beside.tick_params(colors=INK, labelsize=8)
+    beside.set_ylim(low, high if high > low else low + 1)
     for place, letter in enumerate(text):
         axes.text(
             place % columns, place // columns, _shown(letter), fontfamily="monospace", fontsize=8, ha="center", va="center"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rondeau.diagnostics.runs import Forward, Run, captured
 from rondeau.engine.inputs.check import check_inputs
 from rondeau.errors import InputError
-from rondeau.ir import Expr
+from rondeau.ir import Expr, Width
 from rondeau.ir.analysis import depends_on
 from rondeau.ir.expressions import is_product
 from rondeau.ir.nodes import postorder
@@ -132,13 +132,21 @@ def _recurrent(run: Run) -> Iterator[tuple[str, Tensor]]:
     sizes = check_inputs(
         run.cell, run.params, run.x, run.state, lengths=run.lengths, context=run.context, masks=run.masks
     ).sizes
-    seen: set[Expr] = set()
-    for expr in postorder(run.cell.roots):
-        if is_product(expr) and expr.args[1] in moving and expr.args[0] not in seen:
-            seen.add(matrix := expr.args[0])
-            name, gate, start, columns = matrix.attrs
-            rows, first, count = (width.bind(sizes) for width in (matrix.width, start, columns))
-            item = run.cell.parameter(name)
-            at = item.gates.index(gate) * rows
-            if rows == count:
-                yield spell(matrix), run.params[name][at : at + rows, first : first + count]
+    products = [expr for expr in postorder(run.cell.roots) if is_product(expr)]
+    for matrix, vector, start in dict.fromkeys(part for expr in products for part in _parts(expr)):
+        rows, first, count = (width.bind(sizes) for width in (matrix.width, start, vector.width))
+        whole = count == matrix.attrs[3].bind(sizes)
+        if vector in moving and rows == count:
+            item = run.cell.parameter(matrix.attrs[0])
+            at = item.gates.index(matrix.attrs[1]) * rows
+            columns = "" if whole else f"[:, {first}:{first + count}]"
+            yield spell(matrix) + columns, run.params[item.name][at : at + rows, first : first + count]
+
+
+def _parts(product: Expr) -> Iterator[tuple[Expr, Expr, Width]]:
+    """What a matrix multiplies, and the first of its columns that do: several where vectors are joined."""
+    matrix, vector = product.args
+    start = matrix.attrs[2]
+    for part in vector.args if vector.op == "concat" and product.op == "matmul" else (vector,):
+        yield matrix, part, start
+        start = start + part.width

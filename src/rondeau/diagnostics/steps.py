@@ -27,14 +27,15 @@ class Steps:
     def __init__(self, run: Run) -> None:
         self.run = run = detached(run)
         self.cell, self.batch, self.time = run.cell, *run.x.shape[:2]
+        self.alive = torch.arange(self.time, device=run.x.device) < run.lengths.to(run.x.device)[:, None]  # (batch, time)
         self.x = self._ordered(run.x)
         self.extras = {name: self._extra(name, value) for name, value in {**run.context, **run.masks}.items()}
-        self.alive = torch.arange(self.time) < run.lengths[:, None]  # (batch, time)
         self.before = self._states()
 
     def _ordered(self, value: Tensor) -> Tensor:
-        """A value of every step, from the first that is read to the last; both ways."""
-        return reversed_within(value, self.run.lengths) if self.run.reverse else value
+        """A value of every step, from the first that is read to the last, zero past the end; both ways."""
+        known = torch.where(self.alive[..., None], value, torch.zeros_like(value))
+        return reversed_within(known, self.run.lengths) if self.run.reverse else known
 
     def in_time(self, value: Tensor) -> Tensor:
         """A value of every step, (batch, time, ...), in the order of time again."""
