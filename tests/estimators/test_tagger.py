@@ -19,7 +19,7 @@ from rondeau.estimators import SequenceTagger, load
 from rondeau.models import Tokens, Words
 
 SMALL: dict[str, Any] = {
-    "hidden": 10, "embedding": 8, "epochs": 25, "batch_size": 8, "learning_rate": 0.03, "dropout": 0.0, "random_state": 0,
+    "hidden": 10, "embedding": 8, "epochs": 20, "batch_size": 15, "learning_rate": 0.05, "dropout": 0.0, "random_state": 0,
     "threads": 1,
 }  # fmt: skip
 STEMS = ["lamp", "dog", "walk", "sing", "house", "train", "green", "talk", "paint", "cook"]
@@ -95,7 +95,7 @@ def entities(count: int = 80) -> tuple[list[list[str]], list[list[str]]]:
 @pytest.mark.parametrize("constrained", [False, True])
 def test_a_chain_decides_over_bio_tags(constrained: bool) -> None:
     X, y = entities()
-    model = SequenceTagger(**{**SMALL, "epochs": 15}, constrained=constrained).fit(X, y)
+    model = SequenceTagger(**{**SMALL, "epochs": 12}, constrained=constrained).fit(X, y)
     assert model.network_.crf is not None and model.network_.crf.constrained == constrained
     assert entity_scores(y, model.predict(X)).f1 > 0.95
     follows, classes = bio_follows(model.classes_), model.classes_.tolist()
@@ -108,7 +108,7 @@ def test_a_chain_decides_over_bio_tags(constrained: bool) -> None:
 
 def test_numbers_at_every_step() -> None:
     X, y = sums()
-    model = SequenceTagger(**{**SMALL, "epochs": 60}, goal="target").fit(X, y)
+    model = SequenceTagger(**{**SMALL, "epochs": 40}, goal="target").fit(X, y)
     assert model.score(X, y) > 0.95
     found = model.predict(X)
     assert found[0].shape == y[0].shape and np.abs(np.concatenate(found) - np.concatenate(y)).mean() < 5
