@@ -20,8 +20,9 @@ def model() -> Forecaster:
 
 
 def test_the_errors_are_those_of_the_backtest(model: Forecaster) -> None:
-    sections = of_forecaster(model, series_of(Y))
+    sections = of_forecaster(model, series_of(Y), series_of(Y[:-48]))
     found = model.backtest(Y, last=48)
+    assert found.mae != model.backtest(Y, last=40).mae
     text = "".join(each.html() for each in sections)
     assert f"error is {found.mae:.4g}" in text and f"{100 * found.coverage:.1f} % of what came" in text
     assert "43 forecasts of the last 48 steps" in text

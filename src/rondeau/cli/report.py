@@ -67,4 +67,4 @@ def _of_answers(run: Path, source: str | None, floors: bool) -> str:
         return of_estimator(name, model, said="fitted in Python; name a file to see what it makes of it")
     parts = job.parts(known, model.get_params())
     scores = {} if parts.test is None else job.scores(model, parts, floors)
-    return of_estimator(name, model, parts.test, parts.describe(), scores)
+    return of_estimator(name, model, parts.test, parts.describe(), scores, parts.train)

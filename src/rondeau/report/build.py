@@ -22,9 +22,8 @@ OF: Mapping[str, Callable[[Any, Any], list[Section]]] = {
     SequenceClassifier.kind: of_classifier,
     SequenceRegressor.kind: of_regressor,
     SequenceTagger.kind: of_tagger,
-    Forecaster.kind: of_forecaster,
 }
-"""What a report says of an estimator beside its training, by the kind of run."""
+"""What a report says of an estimator that reads sequences, beside its training, by the kind of run."""
 
 Scores = Mapping[str, Mapping[str, float]]
 
@@ -49,7 +48,9 @@ def of_language_model(run: Run, text: Text | None = None) -> str:
     return page(f"{run.folder.path.name}: a language model", [f"{run.cell.name}, {count:,} parameters, {tokens}"], parts)
 
 
-def of_estimator(name: str, model: Any, data: Any = None, said: str = "", scores: Scores | None = None) -> str:
+def of_estimator(
+    name: str, model: Any, data: Any = None, said: str = "", scores: Scores | None = None, learned: Any = None
+) -> str:
     """The report of a fitted estimator, an HTML document that refers to nothing outside of it.
 
     Args:
@@ -58,15 +59,18 @@ def of_estimator(name: str, model: Any, data: Any = None, said: str = "", scores
         data: sequences or series whose answers are known; without them the report is of the training alone.
         said: a few lines about the data.
         scores: figures by who made them, the floors first.
+        learned: the series that a forecaster was fitted to, where those shown are the same and longer.
 
     Raises:
         InputError: the data do not fit the model, or matplotlib is not installed.
     """
-    if model.kind not in OF:
-        raise InputError(f"there is no report of a {model.kind!r} yet; there is one of each {', '.join(OF)}")
+    if model.kind not in (*OF, Forecaster.kind):
+        kinds = ", ".join((*OF, Forecaster.kind))
+        raise InputError(f"there is no report of a {model.kind!r} yet; there is one of each {kinds}")
     parts = [] if not scores else [_beside(scores)]
     if data is not None:
-        parts += OF[model.kind](model, data)
+        forecasts = isinstance(model, Forecaster)
+        parts += of_forecaster(model, data, learned) if forecasts else OF[model.kind](model, data)
     parts += [learning(model.history_), _settings(model.get_params(deep=False))]
     count = sum(parameter.numel() for parameter in model.network_.parameters())
     lines = [f"{type(model).__name__}, {count:,} parameters", *said.splitlines()]

@@ -60,7 +60,7 @@ def _draw(axes: object, item: Forecast) -> None:
     axes.plot(ahead, item.middle, color=COLOURS[0], linewidth=1.6, label="forecast")  # type: ignore[attr-defined]
     if item.low is not None and item.high is not None:
         axes.fill_between(ahead, item.low, item.high, color=COLOURS[0], alpha=0.25, linewidth=0)  # type: ignore[attr-defined]
-    axes.set_title(item.name, loc="left")  # type: ignore[attr-defined]
+    axes.set_title(item.name, loc="left", color=INK, fontsize=9)  # type: ignore[attr-defined]
 
 
 def quality(truth: np.ndarray, middle: np.ndarray, low: np.ndarray | None, high: np.ndarray | None, level: float) -> Section:
@@ -82,7 +82,7 @@ def quality(truth: np.ndarray, middle: np.ndarray, low: np.ndarray | None, high:
         parts.append(paragraph(f"{100 * share:.1f} % of what came lay in the intervals of {100 * level:g} %."))
     made, (axes,) = panels(1, 2.2)
     axes.plot(np.arange(1, truth.shape[1] + 1), by_step, color=COLOURS[0], linewidth=1.5)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * np.nanmax(by_step) or 1)
     axes.set_xlabel("steps ahead")
     axes.set_ylabel("mean absolute error")
     parts.append(figure(svg(made, "error by horizon"), "How the error grows with the distance."))

@@ -19,19 +19,21 @@ PAST = 4  # horizons that are drawn before a forecast
 SHOWN = 3
 
 
-def of_forecaster(model: Forecaster, data: SeriesSet, last: int | None = None) -> list[Section]:
+def of_forecaster(model: Forecaster, data: SeriesSet, learned: SeriesSet | None = None) -> list[Section]:
     """The sections of a forecaster: its errors by distance, and the worst, a middling and the best forecast of each target.
 
     Args:
         model: fitted, best to what came before.
         data: series with what came.
-        last: the last steps of each that are forecast, moment after moment; `HORIZONS` horizons if not given.
+        learned: the same series as far as the model was fitted to them, so that what is behind is forecast, moment after
+            moment; the last `HORIZONS` horizons if not given.
 
     Raises:
         InputError: the series are too short to forecast their end.
     """
     horizon, shortest = model.horizon, int(min(len(each) for each in data.items))
-    steps = min(HORIZONS * horizon, shortest // 2) if last is None else last
+    behind = HORIZONS * horizon if learned is None else len(data.items[0]) - len(learned.items[0])
+    steps = min(behind, shortest // 2) if learned is None else behind
     if steps < horizon:
         raise InputError(
             f"the shortest series has {shortest:,} steps, and forecasts of {horizon} steps take twice as many to see how they "
