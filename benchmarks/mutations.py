@@ -204,6 +204,9 @@ MUTATIONS = (
     Mutation(
         PACKING, "block.row * block.length + block.column", "block.row * block.length", "every block of columns is the first"
     ),
+    Mutation(
+        PACKING, "n + j if j & distance else j + distance", "n + j if j & distance else j", "squares of weights are mixed up"
+    ),
     Mutation(PRODUCTS, '"%total", r * vectors + v', '"%total", v * rows + r', "a tile writes its registers in another order"),
     Mutation(PRODUCTS, 'at.append(w.at(at[-1], f"%s{t}"))', "at.append(at[-1])", "every row of a tile reads the first"),
     # vector functions
@@ -231,7 +234,7 @@ MUTATIONS = (
     # gradients after the loop
     Mutation(
         GRADIENTS,
-        "start += expr.attrs[0].bind(self.layout.step.numbers)",
+        "start += expr.attrs[0].bind(self.layout.step.named_sizes)",
         "start += 0",
         "the gradient of a matrix reads the first features of a range's vector",
     ),

@@ -101,8 +101,8 @@ def test_the_types_of_llvm_kernels_are_one() -> None:
 @pytest.mark.parametrize("single", [False, True])
 def test_a_tile_fits_the_registers(name: str, single: bool) -> None:
     tiling = tiling_for(PROCESSORS[name], single)
-    assert max(tiling.rows) * tiling.vectors < PROCESSORS[name].registers
-    assert tiling.rows == tuple(sorted(tiling.rows, reverse=True)) and tiling.rows[-1] == 1
+    assert max(tiling.heights) * tiling.vectors < PROCESSORS[name].registers
+    assert tiling.heights == tuple(sorted(tiling.heights, reverse=True)) and tiling.heights[-1] == 1
 
 
 @pytest.mark.parametrize(

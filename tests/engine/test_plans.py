@@ -23,7 +23,7 @@ from rondeau.engine.llvm.emitter import LLVM
 from rondeau.ir import Cell
 
 FOLDER = Path(__file__).parent / "plans"
-EMITTER = LLVM(Target(Processor("any processor", 256), Types.all(FLOAT32)), Tiling(rows=(3, 2, 1)))
+EMITTER = LLVM(Target(Processor("any processor", 256), Types.all(FLOAT32)), Tiling(heights=(3, 2, 1)))
 SIZES = {"input": 20, "hidden": 24, "projection": 6, "output": 5, "context": 3}
 ZOO = ("elman", "lstm", "peephole_lstm_full", "gru", "gru_reset_before", "min_gru", "projected_lstm", "zoneout_lstm",
        "layer_norm_gru", "deep_transition_rnn", "clockwork", "conditioned_lstm")  # fmt: skip

@@ -128,7 +128,7 @@ X86 = [
 def test_the_sums_of_a_tile_stay_in_registers(name: str, single: bool) -> None:
     for cell in ("lstm", "gru"):
         found = tiles(assembly(name, cell, single))
-        assert len(found) == len(emitter_for(PROCESSORS[name], FLOAT32, single).tiling.rows)
+        assert len(found) == len(emitter_for(PROCESSORS[name], FLOAT32, single).tiling.heights)
         assert not [line for body in found.values() for line in body if SPILLED.search(line)]
 
 

@@ -94,7 +94,7 @@ class Layout:
 
     def _block(self, matrix: Expr) -> MatrixBlock:
         name, gate, start, _ = matrix.attrs
-        item, sizes = self.step.cell.parameter(name), self.step.numbers
+        item, sizes = self.step.cell.parameter(name), self.step.named_sizes
         assert item.columns is not None
         row = item.gates.index(gate) * item.rows.bind(sizes)
         return MatrixBlock(Buffer("parameter", name), row, start.bind(sizes), item.columns.bind(sizes))
@@ -125,7 +125,7 @@ def arrange(step: Step, reverse: Reverse) -> Layout:
 
 
 def _state(step: Step, index: int, gradient: bool = False) -> Place:
-    return Place(Buffer("state", index, gradient), "sequence", step.cell.states[index].width.bind(step.numbers))
+    return Place(Buffer("state", index, gradient), "sequence", step.cell.states[index].width.bind(step.named_sizes))
 
 
 def _stretched(value: Expr, width: Width) -> Expr:

@@ -1,7 +1,17 @@
 """`Pipeline`: the passes from a cell to machine code, in order.
 
-Each pass is one file beside this one, and a function from value to value. First, for the whole cell: `canonicalise`,
-`differentiate`, `arrange`. Then, for each of its kernels: `schedule`, `verify`, and what the emitter does: ``emit``, ``build``.
+Each pass is one file beside this one, and a function from value to value; in brackets what it calls on its way::
+
+    for the whole cell
+        canonicalise     Cell -> Step        primitive ops, sums regrouped by how often they change [levels, linear, regroup]
+        differentiate    Step -> Reverse     one step of backpropagation through time [split_sums, regroup]
+        layout.arrange   both -> Layout      what leaves the loop [hoist], what is kept [save], and where each value lies
+    for each kernel: infer, train, backward
+        schedule         Work -> Plan        when each value can be computed [phases], blocks of work, states [in_place]
+        verify_plan      Plan                or PlanError
+        llvm.emit        Plan -> Code        the time loop [part], tiles of rows [tiles] of products [packing, matmul], and what
+                                             follows them on each vector [pointwise, vector_math]; the ways in [entry_points]
+        llvm.build       Code -> Kernel      optimised, compiled, kept on disk [store]
 """
 
 from __future__ import annotations

@@ -32,10 +32,10 @@ def base_of(operand: Expr) -> Expr:
 
 def _previous_states(step: Step, reverse: Reverse, read: set[Expr]) -> list[Store]:
     wanted = read | {base_of(product.operand) for product in reverse.matrices}
-    numbers = {state.symbol: i for i, state in enumerate(step.cell.states)}
+    index = {state.symbol: i for i, state in enumerate(step.cell.states)}
     order = postorder([*reverse.roots, *(product.operand for product in reverse.matrices)])
-    states = [expr for expr in order if expr in numbers and expr in wanted]
-    return [Store(expr, Place(Buffer("previous", numbers[expr]), "step", step.width(expr))) for expr in states]
+    states = [expr for expr in order if expr in index and expr in wanted]
+    return [Store(expr, Place(Buffer("previous", index[expr]), "step", step.width(expr))) for expr in states]
 
 
 def _saved_values(step: Step, reverse: Reverse, hoisted: Hoisted, free: dict[Expr, Place]) -> list[Store]:

@@ -35,7 +35,7 @@ class Step:
 
     def width(self, expr: Expr) -> int:
         """The number of features of an expression."""
-        return expr.width.bind(self.numbers)
+        return expr.width.bind(self.named_sizes)
 
     def rank(self, matrix: Expr) -> tuple[int, int]:
         """The place of a matrix among all: its parameter's, and its gate's in that."""
@@ -43,7 +43,7 @@ class Step:
         return names.index(matrix.attrs[0]), self.cell.parameter(matrix.attrs[0]).gates.index(matrix.attrs[1])
 
     @cached_property
-    def numbers(self) -> dict[str, int]:
+    def named_sizes(self) -> dict[str, int]:
         """The sizes by name."""
         return dict(self.sizes)
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 class Tiling:
     """The shape of the register tiles, and from which sizes on memory and threads are treated otherwise.
 
-    ``rows``: the heights of the tiles, the largest first. Sums, weights and operands must fit the vector registers: with 32 of
+    ``heights``: the rows of the tiles, the largest first. Sums, weights and operands must fit the vector registers: with 32 of
     them 6 x 4 sums, 4 weights and an operand at a time; with 16 of them 3 x 4 sums, 3 operands and a weight at a time. Fewer
     heights would leave rows over, more take longer to build.
 
@@ -44,7 +44,7 @@ class Tiling:
     takes. Giving up sooner costs more than it frees, and never giving up would block a machine with more threads than cores.
     """
 
-    rows: tuple[int, ...] = (6, 4, 2, 1)
+    heights: tuple[int, ...] = (6, 4, 2, 1)
     vectors: int = 4
     unroll: int = 4
     core_cache: int = 3 << 19

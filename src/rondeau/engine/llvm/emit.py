@@ -29,7 +29,7 @@ def emit(plan: Plan, vt: VectorType, tiling: Tiling) -> Code:
     buffers = buffers_of(plan, packs)
     prefetch = sum(pack.size(vt) for pack in packs) * vt.bytes > tiling.core_cache
     packing = packer(packs, vt, buffers)
-    products = [line for pack in packs for rows in tiling.rows for line in product(pack, rows, vt, tiling.unroll, prefetch)]
+    products = [line for pack in packs for rows in tiling.heights for line in product(pack, rows, vt, tiling.unroll, prefetch)]
     w = Writer(vt)
     loop = _TimeLoop(w, plan, packs, buffers, tiling, prefetch).function()
     lines = [*loop, *packing, *products, *entry_points(tiling.spins)]
@@ -60,7 +60,7 @@ class _TimeLoop:
     ) -> None:
         self.w, self.plan, self.packs, self.tiling, self.prefetch = w, plan, packs, tiling, prefetch
         self.part = Part(w, buffers)
-        sizes = [max(tiling.rows) * self._vectors(block) * block.accumulators for block in plan.blocks if block.groups]
+        sizes = [max(tiling.heights) * self._vectors(block) * block.accumulators for block in plan.blocks if block.groups]
         self.tile = w.variable(f"[{max(sizes, default=1)} x {w.vt.vector}], align 64")
 
     def _vectors(self, block: Block) -> int:
@@ -90,7 +90,7 @@ class _TimeLoop:
             return
         lines = Lines(self.part, block, self._vectors(block), whole, self.tile, coming(self.plan, block))
         packs = [pack for pack in self.packs if pack.block == index]
-        Tiles(self.part, block, packs, lines, self.tiling.rows, self.prefetch).write()
+        Tiles(self.part, block, packs, lines, self.tiling.heights, self.prefetch).write()
 
     def _whole(self, width: int) -> bool:
         """Whether no block of this width has unit blocks that reach past it."""

@@ -49,5 +49,5 @@ def emitter_for(processor: Processor, real: Real, single: bool = False) -> LLVM:
 
 def tiling_for(processor: Processor, single: bool = False) -> Tiling:
     """The tallest tiles whose sums stay in registers; of a ``single`` row more units are taken at a time."""
-    tiling = Tiling(rows=HEIGHTS[processor.name])
-    return replace(tiling, rows=(1,), vectors=8) if single else tiling
+    tiling = Tiling(heights=HEIGHTS[processor.name])
+    return replace(tiling, heights=(1,), vectors=8) if single else tiling

@@ -64,7 +64,7 @@ def own(left: Tensor, right: Tensor, out: Tensor | None, add: Tensor | None) -> 
 def _kernel(dtype: torch.dtype) -> tuple[MachineCode, VectorType, Blocking]:
     """The kernel for a type, and what its arguments depend on."""
     emitter = host_emitter(REALS[str(dtype).removeprefix("torch.")])
-    vt, blocking = vector_type(emitter.target), Blocking(emitter.tiling.rows)
+    vt, blocking = vector_type(emitter.target), Blocking(emitter.tiling.heights)
     return build(large_product(vt, blocking, emitter.tiling.spins), emitter.target.processor), vt, blocking
 
 

@@ -47,7 +47,7 @@ class GradientSums:
     def block(self, matrix: Expr) -> Tensor:
         """The part of its parameter's gradient that belongs to a matrix."""
         at = self.layout.block(matrix)
-        rows, columns = self.layout.step.width(matrix), matrix.attrs[3].bind(self.layout.step.numbers)
+        rows, columns = self.layout.step.width(matrix), matrix.attrs[3].bind(self.layout.step.named_sizes)
         return self.parameter(matrix.attrs[0])[at.row : at.row + rows, at.column : at.column + columns]
 
     def vector(self, expr: Expr) -> Tensor:

@@ -70,7 +70,7 @@ class Recipe:
 
     def _block(self, first: int, m: ProductGradient) -> Product:
         rows = m.matrix.attrs[3] if m.transposed else m.matrix.width
-        return Product(m.matrix.attrs[0], m.matrix, first, rows.bind(self.layout.step.numbers), m.operand, m.transposed)
+        return Product(m.matrix.attrs[0], m.matrix, first, rows.bind(self.layout.step.named_sizes), m.operand, m.transposed)
 
     @cached_property
     def operands(self) -> dict[Expr, Place]:
@@ -80,7 +80,7 @@ class Recipe:
         for product in self.products:
             expr, start = product.operand, 0
             while expr.op == "slice":
-                start += expr.attrs[0].bind(self.layout.step.numbers)
+                start += expr.attrs[0].bind(self.layout.step.named_sizes)
                 expr = expr.args[0]
             found[product.operand] = at[expr].shifted(start)
         return found
