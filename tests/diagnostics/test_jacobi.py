@@ -45,6 +45,10 @@ def test_products_are_the_derivative_through_many_steps(reverse: bool) -> None:
     expected = torch.cat([torch.cat([part[0, :, 0] for part in row], -1) for row in blocks])
     np.testing.assert_allclose(found.between("layer", 0, 5)[0], expected, atol=1e-12)
     np.testing.assert_allclose(found.influence("layer")[5], np.linalg.norm(expected, 2), rtol=1e-10)
+    pairs = [found.between("layer", start, start + 3)[0] for start in range(3)]
+    np.testing.assert_allclose(found.influence("layer")[3], np.mean([np.linalg.norm(pair, 2) for pair in pairs]))
+    few = [np.linalg.norm(found.between("layer", start, start + 2)[0], 2) for start in (0, 2)]  # the third is the last step
+    np.testing.assert_allclose(found.influence("layer", starts=3)[2], np.mean(few))
     assert found.parts["layer.c"] == slice(4, 8)
 
 

@@ -9,9 +9,10 @@ from whole_cells import LENGTHS, Whole, alone, unrolled
 
 from rondeau import cells, nn
 from rondeau.cells import ALL
-from rondeau.diagnostics import by_lag
+from rondeau.diagnostics import by_lag, gradient_flow
 from rondeau.diagnostics.lags import gates_of
 from rondeau.errors import InputError
+from rondeau.models import LanguageModel
 
 DOUBLE = torch.float64
 CASES = [(name, False) for name in ALL] + [(name, True) for name in ("lstm", "clockwork", "lagged_rnn", "rate_rnn")]
@@ -85,6 +86,39 @@ def test_what_lies_past_a_length_changes_nothing() -> None:
     found = by_lag(layer, lambda: layer(x, lengths=[2, 2])[0].sum((0, 2)))
     for name, terms in expected.terms.items():
         np.testing.assert_allclose(found.terms[name], terms)
+
+
+def test_a_language_model_with_a_loss_a_character() -> None:
+    model, text = LanguageModel(5, "lstm", hidden=4, embedding=3, layers=2), torch.randint(5, (2, 7))
+    model.double()
+
+    def losses() -> torch.Tensor:
+        logits, _ = model(text[:, :-1])
+        return torch.nn.functional.cross_entropy(logits.mT, text[:, 1:], reduction="none").sum(0)
+
+    found = by_lag(model, losses)
+    losses().sum().backward()
+    for layer, module in enumerate(model.body.recurrent):
+        for gate, gradient in gates_of(module.cell, {name: value.grad for name, value in module.named_parameters()}):
+            np.testing.assert_allclose(found.total(f"body.{layer}.{gate}"), gradient, atol=1e-12)
+    assert found.lags.tolist() == list(range(6))
+    assert found.norms("body.0.W.i")[5] > 0  # carried back through both layers
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_drop_ins_with_packed_sequences(kind: str) -> None:
+    layer = getattr(nn, kind)(3, 4, bidirectional=True, num_layers=2).double()
+    x = torch.randn(5, 2, 3, dtype=DOUBLE)
+
+    def loss() -> torch.Tensor:
+        packed, _ = layer(torch.nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 3])))
+        return packed.data.square().sum()
+
+    found, flow = by_lag(layer, loss), gradient_flow(layer, loss)
+    loss().backward()
+    total = [found.total(name) for name in found.terms if name.startswith("l1.reverse.U")]
+    np.testing.assert_allclose(np.concatenate(total), layer.weight_hh_l1_reverse.grad, atol=1e-12)
+    assert np.isnan(flow.norms["l0.reverse.h"][1]).sum() == 2 and len(found.lags) == 5
 
 
 def test_shares_and_reach() -> None:

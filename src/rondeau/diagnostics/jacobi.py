@@ -65,15 +65,24 @@ class Jacobians:
         with np.errstate(divide="ignore", invalid="ignore"):
             return -np.sort(-(total / np.maximum(lengths - skip, 0)[:, None]), axis=-1)
 
-    def influence(self, name: str, most: int | None = None) -> np.ndarray:
-        """The norm of ds_t/ds_(t-k) by lag k from 0: the largest singular value of the product of k steps, on average over all
-        steps and sequences. (lag,), as many lags as there are steps, or ``most``."""
+    def influence(self, name: str, most: int | None = None, starts: int = 16) -> np.ndarray:
+        """The norm of ds_t/ds_(t-k) by lag k from 0, (lag,): the largest singular value of the product of k steps, on average
+        over sequences and steps to start from.
+
+        Args:
+            name: the layer.
+            most: the largest lag; as many as there are steps if not given.
+            starts: the steps to start from, spread evenly; all where there are no more.
+        """
         matrices = self.matrices[name]
-        count = matrices.shape[1] if most is None else min(most, matrices.shape[1])
-        found, products = [1.0], np.broadcast_to(np.eye(matrices.shape[-1]), matrices.shape)
-        for lag in range(count):
-            products = matrices[:, lag:] @ products[:, : matrices.shape[1] - lag]
-            norms = _where_known(products, lambda known: np.linalg.norm(known, 2, axis=(-2, -1))[..., None])
+        time = matrices.shape[1]
+        first = np.unique(np.linspace(0, max(time - 1, 0), min(time, starts)).astype(int))
+        found, products = [1.0], np.tile(np.eye(matrices.shape[-1]), (len(matrices), len(first), 1, 1))
+        for lag in range(time if most is None else min(most, time)):
+            inside = first + lag < time
+            products = matrices[:, first[inside] + lag] @ products[:, inside]
+            first = first[inside]
+            norms = _where_known(products, _largest)
             found.append(float(np.nanmean(norms)) if np.isfinite(norms).any() else float("nan"))
         return np.array(found)
 
@@ -143,6 +152,13 @@ def _row(rows: Rows, kept: list[int], index: int, unit: int) -> torch.Tensor:
 def _identities(matrices: np.ndarray) -> np.ndarray:
     """The identity for every sequence, (batch, width, width)."""
     return np.tile(np.eye(matrices.shape[-1]), (len(matrices), 1, 1))
+
+
+def _largest(matrices: np.ndarray) -> np.ndarray:
+    """The largest singular value of each matrix, (matrices, 1)."""
+    squares = np.linalg.eigvalsh(matrices.swapaxes(-1, -2) @ matrices)
+    found: np.ndarray = np.sqrt(np.maximum(squares[..., -1:], 0))
+    return found
 
 
 def _where_known(matrices: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

@@ -115,7 +115,7 @@ class _Arrived:
         rows = torch.arange(self.steps.batch)
         if output is not None:
             given = self.steps.in_time(output)
-            for at in range(self.steps.time):
+            for at in given.any(-1).any(0).nonzero().flatten().tolist():
                 for lag, which in self._lags(step, at):
                     self.outputs[lag][which, at] += given[which, at]
         ends = (self.run.lengths - 1).clamp(min=0)
