@@ -109,15 +109,15 @@ def reference(model: EncoderDecoder, source: Tensor, beam: Beam, longest: int) -
     return sorted([*done, *rest], key=lambda each: (not each[3], -each[2]))
 
 
-@pytest.mark.parametrize("feeding", [False, True])
+@pytest.mark.parametrize(("feeding", "likely"), [(False, -1.0), (False, 0.0), (True, -1.0), (True, 0.0)])
 @pytest.mark.parametrize("beam", [Beam(), Beam(4), Beam(3, length_penalty=0.8), Beam(5, 0.6, 0.3), Beam(30)], ids=str)
-def test_a_beam_finds_what_a_plain_loop_finds(beam: Beam, feeding: bool) -> None:
+def test_a_beam_finds_what_a_plain_loop_finds(beam: Beam, feeding: bool, likely: float) -> None:
     model = made("lstm", vocabulary=5, input_feeding=feeding)
     if beam.coverage_penalty and feeding:
         pytest.skip("the reference looks at attention of a run without feeding")
     source, lengths = sources()
     with torch.no_grad():
-        model.head.bias[END] += 2.0
+        model.head.bias[END] += likely  # so that sources are done early, late and never
         found = decode(model, source, lengths, beam, end=END, longest=6)
         for own, length, hypotheses in zip(source, lengths, found):
             expected = reference(model, own[:length], beam, 6)
