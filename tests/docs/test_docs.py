@@ -159,7 +159,8 @@ def runs(code: str) -> bool:
     """Whether ``code`` is a command that is understood, a target of make, or Python that runs."""
     words = shlex.split(code)
     if words[0] == "rondeau":
-        return bool(COMMANDS[words[1]].make_context(words[1], words[2:]))
+        name = command_of(words)
+        return bool(COMMANDS[name].make_context(name, words[1 + len(name.split()) :]))
     if words[0] == "make":
         return f"\n{words[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
     eval(code, dict(coverage_scope()))
