@@ -9,7 +9,17 @@ import torch
 from torch import nn
 
 from rondeau.errors import InputError
-from rondeau.models import HashedNGrams, ManyToOne, Members, Numbers, OneToOne, Pooling, SequenceEncoder, recurrent_layers
+from rondeau.models import (
+    Companioned,
+    HashedNGrams,
+    ManyToOne,
+    Members,
+    Numbers,
+    OneToOne,
+    Pooling,
+    SequenceEncoder,
+    recurrent_layers,
+)
 from rondeau.models.losses import classification, cross_entropy, log_loss, quantile, regression
 from rondeau.nn import Bidirectional, Recurrent
 
@@ -112,6 +122,14 @@ def test_members_stand_side_by_side() -> None:
     torch.testing.assert_close(
         Members([one, other])(x, lengths=[4, 2]), torch.stack([one(x, lengths=[4, 2]), other(x, lengths=[4, 2])])
     )
+
+
+def test_a_companion_counts_as_much_as_all_members() -> None:
+    members, companion = Members([ManyToOne(encoder(), 3) for _ in range(2)]), ManyToOne(encoder(), 3)
+    x = torch.randn(4, 5, 2)
+    said = Companioned(members, companion)(x)
+    assert said.shape == (4, 4, 3)
+    torch.testing.assert_close(said.mean(0), (members(x).mean(0) + companion(x)) / 2)
 
 
 def test_one_to_one_learns_what_is_not_linear() -> None:

@@ -36,7 +36,7 @@ class SequenceClassifier(ClassifierMixin, ManyToOneEstimator):
         tokens: what texts are read as: "characters" or "words"; "auto": words, where texts have some.
         pooling: how the outputs of all steps become one vector: "last", "mean", "max", "attention", or several with spaces.
         members: networks that are trained side by side and averaged.
-        ngrams: for texts and tokens, the longest runs of tokens that a linear model beside each member sees; 0: none.
+        ngrams: for texts and tokens, the longest runs of tokens that a linear model beside the members sees; 0: none.
         loss: "cross_entropy", or "log_loss" for two classes; "auto" takes the one that fits.
         class_weight: how much each class counts, by class; "balanced": classes count alike, however many sequences they have.
         frame: steps of a series that are read at once, side by side; "auto": so many that some 64 are left of a long one.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rondeau.data import Sequences, Split
 from rondeau.errors import InputError
 from rondeau.estimators.base import SequenceEstimator
-from rondeau.models import HashedNGrams, ManyToOne, Members
+from rondeau.models import Companioned, HashedNGrams, ManyToOne, Members
 from rondeau.models.losses import Loss
 from rondeau.train.labelling import Labelled, Labelling
 
@@ -60,12 +60,10 @@ class ManyToOneEstimator(SequenceEstimator):
         if not isinstance(self.members, int) or self.members < 1:
             raise InputError(f"members is a positive whole number, not {self.members!r}")
         outputs, dropout, longest = self._criterion.outputs, float(self._own("dropout")), int(self._own("ngrams"))
-        members: list[nn.Module] = []
-        for _ in range(self.members):
-            members.append(ManyToOne(self._encoder(), outputs, self.pooling, dropout))
-            if longest and self.form_.vocabulary is not None:
-                members.append(HashedNGrams(self.form_.vocabulary.size, outputs, longest, dropout=0.5))
-        return Members(members)
+        members = Members(ManyToOne(self._encoder(), outputs, self.pooling, dropout) for _ in range(self.members))
+        if not longest or self.form_.vocabulary is None:
+            return members
+        return Companioned(members, HashedNGrams(self.form_.vocabulary.size, outputs, longest, dropout=0.5))
 
     def _frame(self) -> int:
         if self.frame == "auto":

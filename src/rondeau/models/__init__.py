@@ -10,7 +10,7 @@ from rondeau.models.hashed import HashedNGrams
 from rondeau.models.language_model import LanguageModel, detached, parameter_count
 from rondeau.models.layers import recurrent_layers
 from rondeau.models.many_to_many import ManyToMany, chosen_steps
-from rondeau.models.many_to_one import ManyToOne, Members, Pooling
+from rondeau.models.many_to_one import Companioned, ManyToOne, Members, Pooling
 from rondeau.models.ngram import NGram, Score, compare
 from rondeau.models.one_to_one import OneToOne
 from rondeau.models.scorer import Scorer
@@ -22,6 +22,7 @@ __all__ = [
     "CRF",
     "Beam",
     "Choice",
+    "Companioned",
     "EncoderDecoder",
     "ForecastNetwork",
     "HashedNGrams",

@@ -135,3 +135,21 @@ class Members(nn.ModuleList):
     def forward(self, x: Tensor, *, lengths: Lengths = None) -> Tensor:
         """The outputs of each (members, batch, ...)."""
         return torch.stack([member(x, lengths=lengths) for member in self])
+
+
+class Companioned(nn.Module):
+    """Members and a quick companion of another kind, such as `rondeau.models.HashedNGrams`, which counts as much as they all.
+
+    Args:
+        members: the networks.
+        companion: what gives outputs (batch, ...) as each of them.
+    """
+
+    def __init__(self, members: Members, companion: nn.Module) -> None:
+        super().__init__()
+        self.members, self.companion = members, companion
+
+    def forward(self, x: Tensor, *, lengths: Lengths = None) -> Tensor:
+        """The outputs of each, the companion's as often as there are members (2 * members, batch, ...)."""
+        said = self.members(x, lengths=lengths)
+        return torch.cat([said, self.companion(x, lengths=lengths).expand_as(said)])
