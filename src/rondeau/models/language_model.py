@@ -16,6 +16,7 @@ from rondeau.ir import Cell
 from rondeau.models.layers import other_sizes, recurrent_layers
 from rondeau.nn import Composed, Given, Layer, Recurrent, Stack
 from rondeau.nn.layer import Traces
+from rondeau.nn.linear import Linear
 
 SCORED = 256  # tokens that are scored at a time
 
@@ -89,7 +90,7 @@ class LanguageModel(Composed[tuple[Any, ...]]):
             raise InputError("a layer of the model reads a text from its end, where the answer stands; give it forward layers")
         outputs = self.body.output_size
         _tied(tied, features, outputs)
-        self.head = nn.Linear(outputs, vocabulary) if head is None else _fitting(head, outputs, vocabulary)
+        self.head = Linear(outputs, vocabulary) if head is None else _fitting(head, outputs, vocabulary)
         if tied:
             assert self.embedding is not None
             self.head.weight = self.embedding.weight

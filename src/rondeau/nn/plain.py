@@ -12,6 +12,7 @@ from rondeau.cells.stateless import layer_norm, linear, pointwise
 from rondeau.errors import InputError
 from rondeau.ir import Cell, Expr, gelu, relu, sigmoid, silu, softsign, tanh
 from rondeau.nn.dropout import SequenceDropout
+from rondeau.nn.linear import Linear
 from rondeau.nn.stepper import Calls
 
 NOTHING = (nn.Identity, nn.Dropout, nn.AlphaDropout, SequenceDropout)
@@ -38,7 +39,7 @@ def plain_step(module: nn.Module, x: Tensor, calls: Calls) -> Tensor:
 
 def _cell(module: nn.Module) -> Cell:
     kind = type(module)
-    if isinstance(module, nn.Linear) and kind is nn.Linear:
+    if isinstance(module, nn.Linear) and kind in (nn.Linear, Linear):
         return linear()
     if isinstance(module, nn.LayerNorm) and kind is nn.LayerNorm and len(module.normalized_shape) == 1:
         return layer_norm(module.eps)
