@@ -13,6 +13,7 @@ from rondeau.cli import main
 from rondeau.data import Text
 from rondeau.train import Settings, start
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 TEXT = "to be or not to be, that is the question. " * 60
 QUICK = {"hidden": 12, "embedding": 6, "batch": 3, "window": 8, "steps": 4}
 
