@@ -74,7 +74,9 @@ def test_going_on_after_patience_ran_out_starts_from_the_last_weights(tmp_path: 
 def test_with_patience_an_interrupted_run_ends_as_an_uninterrupted_one(tmp_path: Path) -> None:
     options = {"patience": 1, "learning_rate": 20.0, "schedule": "constant", "steps": 60}
     whole = start(tiny(**options), TEXT, folder=tmp_path / "whole").fit()
-    assert whole.training is not None and (end := whole.training.progress.step) < 60
+    assert whole.training is not None
+    end = whole.training.progress.step
+    assert 10 < end < 60
     for after in (3, end // 2, end - 7):
         stopped(tmp_path / f"cut{after}", after, **options)
         assert manifest(tmp_path / f"cut{after}")["step"] == after
