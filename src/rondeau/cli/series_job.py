@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rondeau.data import SeriesSet
 
 MOMENTS = 20_000  # forecasts that are scored, about
+FIFTH = 0.2
 LEVELS = (0.1, 0.5, 0.9)
 
 
@@ -61,8 +62,9 @@ class SeriesJob:
         return {**scores, type(model).__name__: {**_errors(found.actual, found.forecast), "80 % intervals": found.coverage}}
 
     def figures(self, model: Any, whole: SeriesSet) -> dict[str, float]:
-        """See `Job.figures`."""
-        found = model.backtest(whole, levels=LEVELS)
+        """See `Job.figures`; of forecasts from moments in the last fifth of the series, measured by what is before."""
+        last = max(model.horizon, round(FIFTH * int(whole.lengths.min())))
+        found = model.backtest(whole, last=last, levels=LEVELS)
         return {**_errors(found.actual, found.forecast), "80 % intervals": found.coverage, "forecasts": len(found.moments)}
 
     def rows(self, model: Any, data: DataSet, all_classes: bool) -> Iterator[Row]:
