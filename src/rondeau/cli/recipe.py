@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-HELPERS = {"__init__", "classified", "labelled", "outcome"}
+HELPERS = {"__init__", "classified", "forecasted", "labelled", "outcome"}
 """Modules among the examples that are no recipes."""
 
 

@@ -116,9 +116,26 @@ def calibrated(network: ForecastNetwork, held: Windows) -> Calibration:
     return Calibration.of(tables, held.values[:, reach:], held.observed[:, reach:])
 
 
+@torch.no_grad()
+def worth_it(network: ForecastNetwork, held: Windows) -> bool:
+    """Whether what the network corrects makes held-out errors smaller by more than chance would: by more than two standard
+    errors over stretches of a horizon each."""
+    gains = []
+    for part in parts(held):
+        before, y = network.linear(part), part.values[:, network.shape.reach :]
+        weight = part.observed[:, network.shape.reach :] * part.scale[:, None].float()
+        gain = ((before - y).abs() - (median(network, part) - y).abs()) * weight
+        gains.append(gain.mean((1, 2)))
+    every = torch.cat(gains).double().numpy()
+    if len(every) < 2:
+        return False
+    stretches = np.array([each.mean() for each in np.array_split(every, max(2, len(every) // network.shape.horizon))])
+    return bool(stretches.mean() > 2 * stretches.std(ddof=1) / np.sqrt(len(stretches)))
+
+
 class Finishing(Callback):
-    """At the end of a training, finds from what was held out how wide intervals are, and then the linear forecast again, with
-    all there is; both become part of the network.
+    """At the end of a training, finds from what was held out whether the network corrects anything and how wide intervals are,
+    and then the linear forecast again, with all there is; all become part of the network.
 
     Args:
         prepared: the series that are learned from.
@@ -136,7 +153,9 @@ class Finishing(Callback):
         if held is None:
             return
         mode = network.training
-        network.calibration.copy_(torch.from_numpy(calibrated(network.eval(), held).scores))
+        if not worth_it(network.eval(), held):
+            network.correct_nothing()
+        network.calibration.copy_(torch.from_numpy(calibrated(network, held).scores))
         network.train(mode)
         network.skip.fit(plan.recipes, self.prepared.whole().for_skip())
         if training.best is not None:

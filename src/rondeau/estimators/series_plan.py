@@ -26,7 +26,7 @@ NUMBERS = 20_000_000
 HELD = 2_000
 """The held-out windows at most on which a forecaster is evaluated."""
 
-FOLDS = 4
+FOLDS = 8
 """Into how many stretches of time series are cut to choose the linear forecast."""
 
 SCORED = 400_000

@@ -118,6 +118,16 @@ class ForecastNetwork(nn.Module):
         mean, scale = windows.mean[:, None].float(), windows.scale[:, None].float()
         return mean + scale * location, scale * unit
 
+    def linear(self, windows: Windows) -> Tensor:
+        """The linear forecast alone (batch, horizon, targets), each series less its mean over its deviation."""
+        return self.skip(windows.values[:, : self.shape.reach], windows.known[:, self.shape.context])
+
+    @torch.no_grad()
+    def correct_nothing(self) -> None:
+        """Has the linear forecast stand as it is; how sure of it the head is stays as learned."""
+        for part in (self.out.weight, self.out.bias):
+            part.unflatten(0, (self.features.targets, self.head.size))[:, 0] = 0.0
+
     def own_scale(self, windows: Windows, said: Tensor) -> Tensor:
         """Numbers that the head says (batch, horizon, targets, ...), each series less its mean over its deviation."""
         if not isinstance(self.head, NegativeBinomial):

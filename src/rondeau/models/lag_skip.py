@@ -19,6 +19,9 @@ WIDEST = 1100
 COUNTS = (2, 4, 8, 14, 21, 28, 35, 42)
 """How many of the shortest seasons a recipe reads: of days, a week and a day, and whole weeks."""
 
+NEARLY = 1.01
+"""How much worse than the best a larger penalty may be to be taken: it is safer where there is little data."""
+
 MEMBERS = 8
 """How many recipes are averaged; one may be among them several times."""
 
@@ -254,9 +257,10 @@ def chosen(given: Sequence[Recipe], windows: Windows, folds: Sequence[Fold], hor
 
 
 def _best(recipe: Recipe, errors: dict[Recipe, list[Tensor]]) -> tuple[Recipe, Tensor]:
-    """A recipe with its best penalty, and its errors on all folds (targets, windows, horizon)."""
+    """A recipe with the largest penalty that is nearly the best, and its errors on all folds (targets, windows, horizon)."""
     every = [(each, torch.cat(errors[each], 1)) for each in (replace(recipe, alpha=alpha) for alpha in ALPHAS)]
-    return min(every, key=lambda pair: float(pair[1].abs().mean()))
+    scores = [float(error.abs().mean()) for _, error in every]
+    return next(pair for pair, score in zip(reversed(every), reversed(scores)) if score <= NEARLY * min(scores))
 
 
 def _averaged(best: Sequence[tuple[Recipe, Tensor]]) -> list[Recipe]:
