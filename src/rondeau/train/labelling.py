@@ -110,12 +110,14 @@ def outputs_of(
     try:
         if len(items) == 1:
             return model(tensor(items[0])[None].to(device)).cpu()
-        chunks = length_chunks(np.fromiter(map(len, items), np.int64, len(items)))
-        parts = []
-        for places in chunks:
+        found = torch.empty(0)
+        for places in length_chunks(np.fromiter(map(len, items), np.int64, len(items))):
             inputs, lengths = padded([tensor(items[place]) for place in places])
-            parts.append(model(inputs.to(device), lengths=lengths).cpu())
-        return torch.cat(parts, 1)[:, torch.from_numpy(np.concatenate(chunks).argsort())]
+            said = model(inputs.to(device), lengths=lengths).cpu()
+            if not found.numel():  # made once, or small tensors between large ones would keep those from being given back
+                found = said.new_empty(said.shape[0], len(items), *said.shape[2:])
+            found[:, torch.from_numpy(places)] = said
+        return found
     finally:
         if training:
             model.train()
