@@ -12,6 +12,9 @@ checked before `fit`. A subclass has
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -34,6 +37,8 @@ from rondeau.train.weights import weights
 Own = TypeVar("Own", bound="Learner")
 UPDATES = 1_500  # of the weights, that a small data set is learned in
 LEAST_EPOCHS, MOST_EPOCHS = 10, 200
+TELLS_EVERY = 2.0  # seconds from one line about the loss to the next, with verbose=True
+TOLD = ("step", "epoch", "loss", "error", "held_out", "accuracy", "exact")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -76,7 +81,7 @@ class Learner(BaseEstimator):
         seed = seed_of(self.random_state)
         with own_randomness(seed, self.device):
             training = self.begin(X, y, sample_weight, seed=seed)
-            training.run(*([OnRow(self._tell)] if self.verbose else []))
+            training.run(*([OnRow(_teller())] if self.verbose else []))
         return self.finish(training)
 
     def begin(self, X: Any, y: Any = None, sample_weight: Any = None, *, seed: int) -> Training:
@@ -113,7 +118,7 @@ class Learner(BaseEstimator):
         with own_randomness(seed, self.device):
             training = self.begin(X, y, sample_weight, seed=seed)
             run = keep(training, folder, saving.kind(self.kind), texts=self.texts(), overwrite=overwrite)
-            run.fit(self._tell if self.verbose else None)
+            run.fit(_teller() if self.verbose else None)
         self.finish(training)
         run.conclude(self.texts())
         return self
@@ -192,10 +197,20 @@ class Learner(BaseEstimator):
         _check_count("batch_size", self.batch_size)
         return int(self.batch_size)
 
-    def _tell(self, row: Row) -> None:
-        """Prints how far the training is, at each evaluation, or without such at each row of the record."""
-        names = ("step", "epoch", "loss", "error", "held_out", "accuracy", "exact")
-        print("  ".join(f"{name} {row[name]:.4g}" for name in names if name in row), flush=True)
+
+def _teller() -> Callable[[Row], None]:
+    """What prints how far a training is: each evaluation, and now and then how much was lost meanwhile."""
+    last = -math.inf
+
+    def tell(row: Row) -> None:
+        nonlocal last
+        if "loss" in row and time.monotonic() - last < TELLS_EVERY:
+            return
+        if "loss" in row:
+            last = time.monotonic()
+        print("  ".join(f"{name} {row[name]:.4g}" for name in TOLD if name in row), flush=True)
+
+    return tell
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -40,10 +40,6 @@ class NextWord:
     def __init__(self, snippets: list[torch.Tensor], seed: int) -> None:
         self.batches = RaggedBatches(snippets, 32, seed=seed)
 
-    def initial_state(self, model: LanguageModel) -> Any:
-        """No state is carried."""
-        raise AssertionError("no state is carried")
-
     def loss(self, model: LanguageModel, batch: Batch, state: Any) -> tuple[torch.Tensor, float, None]:
         """See `rondeau.train.Task`."""
         found = log_probabilities(model, batch.inputs, batch.lengths)

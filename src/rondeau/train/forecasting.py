@@ -44,10 +44,6 @@ class Forecasting:
         """See `Task.metrics`."""
         return () if self.held is None else self._order
 
-    def initial_state(self, model: ForecastNetwork) -> Any:
-        """No state is carried."""
-        raise AssertionError("no state is carried")
-
     def loss(self, model: ForecastNetwork, batch: Windows, state: Any) -> tuple[Tensor, float, None]:
         """See `Task.loss`; a window counts by the part of its numbers that are there."""
         windows = batch.to(self.device)

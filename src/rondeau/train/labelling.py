@@ -60,10 +60,6 @@ class Labelling:
         loss = Metric("held_out", wording="held-out loss {:.4f}")
         return (loss, Metric("accuracy", higher_is_better=True, wording="accuracy {:.4f}")) if self.in_nats else (loss,)
 
-    def initial_state(self, model: nn.Module) -> Any:
-        """No state is carried."""
-        raise AssertionError("no state is carried")
-
     def loss(self, model: nn.Module, batch: Batch, state: Any) -> tuple[Tensor, float, None]:
         """See `Task.loss`; a mean over the members."""
         targets, weights = self.train.targets[batch.places], self.train.weights[batch.places]

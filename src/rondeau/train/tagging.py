@@ -93,10 +93,6 @@ class Tagging:
                 found.append(Metric("entity_f1", higher_is_better=True, wording="F1 of entities {:.4f}"))
         return tuple(found)
 
-    def initial_state(self, model: ManyToMany) -> Any:
-        """No state is carried."""
-        raise AssertionError("no state is carried")
-
     def loss(self, model: ManyToMany, batch: Batch, state: Any) -> tuple[Tensor, float, None]:
         """See `Task.loss`."""
         outputs = model(batch.inputs.to(self.device), lengths=batch.lengths)
