@@ -20,8 +20,10 @@ from rondeau.errors import DataError, InputError, RondeauError
 from rondeau.estimators import Forecaster, SequenceClassifier, load
 from rondeau.estimators.calibration import LEVELS, Calibration
 from rondeau.estimators.forecasts import worth_it
+from rondeau.estimators.randomness import own_randomness, seed_of
 from rondeau.estimators.series_plan import held_from
 from rondeau.models.lag_skip import LagSkip
+from rondeau.train import open_run
 from rondeau.train.forecasting import median
 
 SMALL: dict[str, Any] = {"horizon": 4, "hidden": 8, "epochs": 2, "random_state": 0, "threads": 1}
@@ -284,6 +286,22 @@ def test_in_a_run_folder_it_learns_the_same(tmp_path: Path) -> None:
     model.fit_run(tmp_path / "run", wave())
     np.testing.assert_allclose(model.predict(wave()), Forecaster(**SMALL).fit(wave()).predict(wave()), rtol=1e-4)
     np.testing.assert_array_equal(load(tmp_path / "run").predict_interval(wave()), model.predict_interval(wave()))
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+def test_a_run_that_has_ended_goes_on_without_what_was_held_out(patience: int | None, tmp_path: Path) -> None:
+    y = wave(240)
+    y[-48:] += np.linspace(0, 3, 48)  # only who has seen it forecasts it well
+    settings = {**SMALL, "epochs": 1, "patience": patience}
+    once = Forecaster(**settings).fit_run(tmp_path / "run", y)
+    more, seed = Forecaster(**settings), seed_of(settings["random_state"])
+    with own_randomness(seed):
+        training = more.begin(y, seed=seed)
+        open_run(tmp_path / "run").resume(training, steps=1).fit()
+    more.finish(training)
+    first, again = (np.diff(each.predict_interval(y)).mean() for each in (once, more))
+    assert again > 0.8 * first
+    assert more.history_[-1]["error"] > 0.8 * once.history_[-1]["error"]
 
 
 def test_warm_start_goes_on(fitted: Forecaster) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -114,6 +115,8 @@ def test_numbers_at_every_step() -> None:
     assert found[0].shape == y[0].shape and np.abs(np.concatenate(found) - np.concatenate(y)).mean() < 5
     both = SequenceTagger(**{**SMALL, "epochs": 1}, goal="target", loss="absolute").fit(X, [np.stack([v, -v], 1) for v in y])
     assert both.predict(X)[0].shape == (len(X[0]), 2)
+    rows = pd.Series(y, index=range(100, 100 + len(y)))  # whose rows have names of their own, as those of a part of a frame
+    assert SequenceTagger(**{**SMALL, "epochs": 1}, goal="target").fit(X, rows).predict(X)[0].shape == y[0].shape
     with pytest.raises(InputError, match="numbers have no probabilities"):
         model.predict_proba(X)
 

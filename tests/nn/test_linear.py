@@ -36,6 +36,12 @@ def test_it_is_pytorchs(way: Name, lead: tuple[int, ...], bias: bool, dtype: tor
     torch.testing.assert_close(torch.autograd.grad(found, given, g), torch.autograd.grad(expected, given, g))
 
 
+@pytest.mark.parametrize("shape", [(1,), (1, 7), ()], ids=str)
+def test_a_bias_of_another_shape_is_spread_as_pytorch_does(way: Name, shape: tuple[int, ...]) -> None:
+    x, weight, bias = torch.randn(11, 5), torch.randn(7, 5), torch.randn(shape)
+    torch.testing.assert_close(linear_map(x, weight, bias), torch.nn.functional.linear(x, weight, bias))
+
+
 def test_all_its_derivatives_are_right(way: Name) -> None:
     given = tuple(drawn(3))
     assert torch.autograd.gradcheck(linear_map, given, check_forward_ad=True, check_batched_grad=True)

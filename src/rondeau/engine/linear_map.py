@@ -41,6 +41,7 @@ def _ours(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     given = (x, weight) if bias is None else (x, weight, bias)
     same = all(t.device.type == "cpu" and t.dtype == x.dtype for t in given) and x.dtype in (torch.float32, torch.float64)
     large = same and weight.dim() == 2 and x.numel() * len(weight) >= SMALL and x.shape[-1] == weight.shape[1]
+    large = large and (bias is None or bias.shape == weight.shape[:1])
     watched = large and (any(map(recording, given)) or torch.is_autocast_enabled("cpu"))
     return large and not watched and transforming(given) is None
 

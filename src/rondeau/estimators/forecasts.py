@@ -144,6 +144,12 @@ class Finishing(Callback):
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
 
+    def on_begin(self, training: Training) -> None:
+        """Has the linear forecast know nothing of what is held out, also in a run that has ended once and goes on."""
+        network = training.model
+        assert isinstance(network, ForecastNetwork)
+        network.skip.fit(self.prepared.plan.recipes, self.prepared.for_skip())
+
     def on_end(self, training: Training) -> None:
         """Does so, once the best weights are in the model."""
         network, plan = training.model, self.prepared.plan
@@ -153,6 +159,7 @@ class Finishing(Callback):
         if held is None:
             return
         mode = network.training
+        self.on_begin(training)  # the best weights may be those of a run that has ended once
         if not worth_it(network.eval(), held):
             network.correct_nothing()
         network.calibration.copy_(torch.from_numpy(calibrated(network, held).scores))

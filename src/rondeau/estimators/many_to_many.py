@@ -86,7 +86,7 @@ class ManyToManyEstimator(SequenceEstimator):
         _check_steps(self.steps)
         training = super().begin(X, y, sample_weight, seed=seed)
         if self._goal == "target":
-            first = X.goal.values[0] if y is None else y[0]
+            first = X.goal.values[0] if y is None else next(iter(y))
             self.many_targets_ = len(self.target_mean_) > 1 or np.asarray(first).ndim == 2
         return training
 
