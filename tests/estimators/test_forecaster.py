@@ -258,6 +258,12 @@ def test_a_backtest_sees_nothing_of_what_it_forecasts(fitted: Forecaster) -> Non
     assert not np.allclose(one.forecast[~before], other.forecast[~before])
 
 
+def test_a_backtest_begins_behind_the_first_value(fitted: Forecaster) -> None:
+    late = wave(240)
+    late[:100] = np.nan
+    assert fitted.backtest(late).moments.min() == 101
+
+
 def test_it_is_kept_and_loaded(fitted: Forecaster, tmp_path: Path) -> None:
     y = wave(90, seed=3)
     expected = fitted.predict_interval(y)

@@ -158,6 +158,7 @@ class Panel:
         self.static = torch.from_numpy(np.stack([part.static for part in parts]))
         self.mean = torch.from_numpy(np.stack([part.mean for part in parts]))
         self.scale = torch.from_numpy(np.stack([part.scale for part in parts]))
+        self.begun = np.array([_begun(each.observed) for each in series.items])
 
     def windows(self, places: np.ndarray, moments: np.ndarray, shape: WindowShape) -> Windows:
         """Windows of series at places (batch,), each with its moment (batch,): the first step that is ahead."""
@@ -196,6 +197,11 @@ class _Rows:
         calendar = phases(times_of(series, group, horizon), covariates.cycles)
         self.known = np.concatenate([calendar, _long(future.clip(-1e4, 1e4), total)], 1)
         self.static = covariates.static_of(series).astype(np.float32)
+
+
+def _begun(observed: np.ndarray) -> int:
+    """The first step before which every target was there once, of those that ever are (steps, targets)."""
+    return int((observed.argmax(0) + 1)[observed.any(0)].max(initial=0))
 
 
 def times_of(series: Series, group: SeriesSet, horizon: int) -> np.ndarray:
@@ -270,6 +276,7 @@ class WindowBatches:
         most: int = 1 << 13,
         seed: int = 0,
     ) -> None:
+        first = np.maximum(first, panel.begun)  # what is missing before it is filled with the first value, which is ahead
         self.panel, self.shape, self.first, self.batch, self.seed = panel, shape, first, batch, seed
         self.until = np.cumsum(np.maximum(last - first + 1, 0))
         self.total = int(self.until[-1])

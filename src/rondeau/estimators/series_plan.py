@@ -212,6 +212,7 @@ def _with_recipes(prepared: Prepared, longest: int) -> SeriesPlan:
     lengths = prepared.panel.lengths
     first, last = first_moments(prepared.until, reach, horizon), lengths - horizon
     batches = WindowBatches(prepared.panel, shape, first, last)
+    first = batches.first
     numbers = batches.evenly(fitted_windows(reach, len(plan.names[0])))
     windows = batches.numbered(numbers)
     season = season_of(windows, plan.seasons, horizon)
