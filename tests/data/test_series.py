@@ -210,6 +210,8 @@ def test_a_table_without_times_goes_by_its_rows() -> None:
         ),
         ("day,y\n2024-01-01,1\n,2\n", {"time": "day"}, "line 3, column 'day' is missing; every row needs its time"),
         ("day,y\n2024-01-01,1\n01/02/2024,2\n", {"time": "day"}, "'01/02/2024' is no date"),
+        ("day,y\n01/02/2024,1\n02/02/2024,2\n", {}, "line 2, column 'day': '01/02/2024' is no date"),
+        ("seen,y\n2024-01-01,1\n2024-01-02,1\nsoon,2\n", {}, "line 4, column 'seen': 'soon' is no date"),
         ("day,y\n2024-01-01,1\n2024-01-02,cold\n", {"target": "y"}, "line 3, column 'y': 'cold' is no number"),
         ("day,y\n2024-01-01,1\n2024-01-02,-inf\n", {}, "line 3, column 'y' is infinite"),
         ("day,y\n2024-01-01,\n2024-01-02,?\n", {"target": "y"}, "line 2, column 'y': series 'series' has no value at all"),

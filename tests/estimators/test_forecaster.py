@@ -23,7 +23,7 @@ from rondeau.estimators.forecasts import worth_it
 from rondeau.estimators.randomness import own_randomness, seed_of
 from rondeau.estimators.series_plan import held_from
 from rondeau.models.lag_skip import LagSkip
-from rondeau.train import open_run
+from rondeau.train import Kind, Training, keep, open_run
 from rondeau.train.forecasting import median
 
 SMALL: dict[str, Any] = {"horizon": 4, "hidden": 8, "epochs": 2, "random_state": 0, "threads": 1}
@@ -308,6 +308,44 @@ def test_a_run_that_has_ended_goes_on_without_what_was_held_out(patience: int | 
     first, again = (np.diff(each.predict_interval(y)).mean() for each in (once, more))
     assert again > 0.8 * first
     assert more.history_[-1]["error"] > 0.8 * once.history_[-1]["error"]
+
+
+@pytest.mark.parametrize("patience", [None, 3])
+def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(patience: int | None, tmp_path: Path) -> None:
+    settings, y = {**SMALL, "epochs": 2, "patience": patience}, wave(240)
+    seed = seed_of(settings["random_state"])
+
+    def begun() -> Training:
+        with own_randomness(seed):
+            return Forecaster(**settings).begin(y, seed=seed)
+
+    def stop(row: dict[str, Any]) -> None:
+        training.stopping = True
+
+    whole, training = begun(), begun()
+    with own_randomness(seed):
+        whole.run()
+    with own_randomness(seed):
+        keep(training, tmp_path / "run", Kind("forecast")).fit(stop)
+    assert not training.finished
+    again = begun()
+    with own_randomness(seed):
+        open_run(tmp_path / "run", Kind("forecast")).resume(again).fit()
+    assert again.finished
+    for name, value in whole.model.state_dict().items():
+        torch.testing.assert_close(again.model.state_dict()[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_a_model_of_hours_refuses_days_and_one_of_counts_what_is_none() -> None:
+    def at(every: str) -> pd.Series:
+        return pd.Series(wave(100), index=pd.date_range("2024-01-01", periods=100, freq=every), name="load")
+
+    model = Forecaster(**SMALL).fit(at("h"))
+    assert np.isfinite(model.predict(at("h"))).all()
+    with pytest.raises(InputError, match="the series are daily, and the model was fitted to series that are hourly"):
+        model.predict(at("D"))
+    with pytest.raises(InputError, match="whole numbers from 0 on"):
+        Forecaster(**{**SMALL, "head": "negative_binomial"}).fit(wave(100) - 5)
 
 
 def test_warm_start_goes_on(fitted: Forecaster) -> None:

@@ -269,3 +269,19 @@ def test_nothing_was_fitted(tmp_path: Path) -> None:
         SequenceClassifier().predict(slopes()[0])
     with pytest.raises(NotFittedError):
         SequenceClassifier().save(tmp_path / "run")
+
+
+def test_a_frame_is_read_as_its_column_of_texts_or_refused() -> None:
+    frame = pd.DataFrame({"text": ["good thing", "bad thing"] * 10, "language": ["en", "de"] * 10})
+    model = SequenceClassifier(**SMALL).fit(frame[["text"]], [0, 1] * 10)
+    said = model.predict_proba(["good thing", "bad thing"])
+    np.testing.assert_allclose(model.predict_proba(frame[["text"]])[:2], said, rtol=1e-5)
+    with pytest.raises(InputError, match=r"give the column that is to be read, X\['text'\]"):
+        model.fit(frame, [0, 1] * 10)
+
+
+def test_what_is_held_back_has_no_part_in_the_vocabulary() -> None:
+    texts = [f"word{place} {'good' if place % 2 else 'bad'}" for place in range(600)]
+    model = SequenceClassifier(**{**SMALL, "epochs": 1}, tokens="words").fit(texts, [0, 1] * 300)
+    known = set(model.form_.vocabulary.tokens)
+    assert sum(text.split()[0] in known for text in texts) <= 540

@@ -28,7 +28,7 @@ def check(out: Path | None, overwrite: bool, sources: Iterable[object], endings:
         return
     if out.suffix.lower() not in endings:
         raise InputError(f"--out {out} says no kind of file by its ending; let it end in {_either(endings)}")
-    if str(out) in map(str, sources):
+    if any(out.resolve() == Path(str(source)).resolve() for source in sources):
         raise InputError(f"--out {out} is the file that is read; choose another")
     if os.path.lexists(out) and not (overwrite and out.is_file()):
         raise InputError(f"--out {out} exists already; choose another file, or add --overwrite")

@@ -223,12 +223,16 @@ def _labels(given: list[Any], classes: np.ndarray | None) -> Labels:
 def _step_labels(given: list[Any], classes: np.ndarray | None) -> StepLabels:
     lengths = [len(entries) for entries in given]
     starts = np.cumsum([0, *lengths])
-    flat = np.array([name for entries in given for name in entries])
+    names = [name for entries in given for name in entries]
 
     def place(index: int) -> str:
         row = int(np.searchsorted(starts, index, "right")) - 1
         return f"y[{row}][{index - starts[row]}]"
 
+    absent = next((index for index, name in enumerate(names) if name is None or name != name), None)
+    if absent is not None:
+        raise InputError(f"{place(absent)} is {names[absent]}; every step of a sequence that is learned from needs a label")
+    flat = np.array(names)
     codes, known = _encoded(flat, classes, place)
     return StepLabels(np.split(codes, starts[1:-1]), known)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +20,8 @@ from rondeau.data.sequences import plural
 from rondeau.data.series import Series, SeriesSet
 from rondeau.data.times import Frequency, frequency_of, in_seconds, instants
 from rondeau.errors import DataError
+
+_LIKE_DATE = re.compile(r"\s*\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d)")
 
 
 def guess_series(columns: Columns, head: Head) -> Columns:
@@ -40,6 +43,7 @@ def guess_series(columns: Columns, head: Head) -> Columns:
     columns.check(head.names, head.source)
     if not columns.time:
         dates = [name for name in head.free(columns) if not head.numeric(name) and _is_date(head.cells[name])]
+        dates = dates or [name for name in head.free(columns) if _like_dates(head.cells[name])]  # refused where it is read
         time = usual("time", head.names, columns.named()) or (dates[0] if len(dates) == 1 else "")
         columns = replace(columns, time=time)
     if not columns.id and columns.shape != "wide":
@@ -77,6 +81,11 @@ def _is_date(cells: Sequence[Any]) -> bool:
     except DataError:
         return False
     return True
+
+
+def _like_dates(cells: Sequence[Any]) -> bool:
+    """Whether most cells are written as dates are somewhere, so that a column of them was meant as the times."""
+    return 2 * sum(bool(_LIKE_DATE.match(str(cell))) for cell in cells) > len(cells)
 
 
 def series_of_table(table: Table, columns: Columns) -> SeriesSet:

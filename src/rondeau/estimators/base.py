@@ -55,11 +55,11 @@ class SequenceEstimator(Learner):
         """See `Learner.begin`."""
         data = self._weighted(given(X, y, goal=self._goal, per_step=self._per_step, sample_weight=sample_weight))
         going_on = self.warm_start and "network_" in vars(self)
+        split = self._split(data, seed)
         if going_on:
             self.form_.check(X, data, type(self).__name__)
         else:
-            self._set_form(Form.of(X, data, self._unit(data)))
-        split = self._split(data, seed)
+            self._set_form(Form.of(X, data.take(split.train), self._unit(data)))
         task = self._task(data, split, seed, going_on)
         if not going_on:
             self.network_ = self._network().to(self.device)

@@ -118,6 +118,7 @@ class Forecaster(Learner):
         going_on = self.warm_start and "network_" in vars(self)
         series = self.plan_.read(X) if going_on else read(X, self.columns)
         series.check(self.horizon)
+        self._check_counts(series)
         found = prepare(series, self._pass, self.context, self.seasons, self.validation_fraction)
         if not going_on:
             self.plan_: SeriesPlan = found.plan
@@ -176,6 +177,16 @@ class Forecaster(Learner):
         if part is not None and not 0 < part < 1:
             raise InputError(f"validation_fraction is None or a part between 0 and 1, not {part!r}")
         _head(self.head)
+
+    def _check_counts(self, series: SeriesSet) -> None:
+        if self.head == "negative_binomial":
+            for each in series.items:
+                known = each.values[each.observed]
+                if (known < 0).any() or (known != known.round()).any():
+                    raise InputError(
+                        f"series {each.id!r} has {known[(known < 0) | (known != known.round())][0]:g}, and the head "
+                        "negative_binomial is for counts, whole numbers from 0 on; choose another head"
+                    )
 
     # forecasting
 

@@ -16,6 +16,7 @@ from rondeau.models.forecaster import ForecastNetwork
 from rondeau.models.heads import NegativeBinomial, Point
 from rondeau.train import Callback, Training
 from rondeau.train.forecasting import median, parts, quantiles
+from rondeau.train.weights import copied, weights
 
 CALIBRATED = 100_000
 """The held-out numbers at most from which it is found how far quantiles are off."""
@@ -159,11 +160,12 @@ class Finishing(Callback):
         if held is None:
             return
         mode = network.training
+        if training.last is None:
+            training.last = copied(weights(network))  # from which a run that was only stopped goes on
         self.on_begin(training)  # the best weights may be those of a run that has ended once
         if not worth_it(network.eval(), held):
             network.correct_nothing()
         network.calibration.copy_(torch.from_numpy(calibrated(network, held).scores))
         network.train(mode)
         network.skip.fit(plan.recipes, self.prepared.whole().for_skip())
-        if training.best is not None:
-            training.keep_best()  # which a run folder has for use
+        training.keep_best()  # which a run folder has for use

@@ -80,7 +80,8 @@ class Form:
                 f"X has {columns} features, but {reader} is expecting {self.columns} features as input, the columns of the "
                 "table that it was fitted to; give sequences of other lengths as a list"
             )
-        _check_names(self.names, column_names(X))
+        if data.kind == "numbers":
+            _check_names(self.names, column_names(X))
 
     def tensor(self, item: Any) -> Tensor:
         """A sequence as the model reads it: numbers (steps, features), or the numbers of tokens (steps,)."""
@@ -110,6 +111,8 @@ def given(
                 raise InputError("the sequences have no labels, and none are given; read them with goal=, or give y")
             return X
         X, sample_weight = read.items, read.weights if sample_weight is None else sample_weight
+    if is_frame(X) and getattr(X, "ndim", 1) == 2:
+        X = _column_of_texts(X)
     if issparse(X):
         raise InputError("X is sparse, and only dense sequences are read; give X.toarray()")
     return sequences_of(
@@ -122,6 +125,23 @@ def given(
         classes=classes,
         sample_weight=sample_weight,
         missing=True,
+    )
+
+
+def _column_of_texts(frame: Any) -> Any:
+    """A frame as it is, if it holds numbers; its only column, if that holds something else.
+
+    Raises:
+        InputError: it has several columns, and not all hold numbers.
+    """
+    others = [str(name) for name, kind in zip(frame.columns, frame.dtypes) if kind.kind not in "biufc"]
+    if not others:
+        return frame
+    if len(frame.columns) == 1:
+        return frame.iloc[:, 0].tolist()
+    raise InputError(
+        f"X is a frame whose column {others[0]!r} holds no numbers; give the column that is to be read, X[{others[0]!r}], or "
+        "read the frame with rondeau.data.sequences_of_frame"
     )
 
 

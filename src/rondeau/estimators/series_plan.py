@@ -92,6 +92,7 @@ class SeriesPlan:
             DataError: a table is not sound.
         """
         series = read(y, self.columns)
+        self._check_frequency(series)
         for kind, own, given in zip(("targets", "past", "future", "static"), self.names, names_of(series)):
             if len(own) != len(given) or (kind != "targets" and own != given):
                 raise InputError(
@@ -99,6 +100,16 @@ class SeriesPlan:
                     f"{', '.join(own) or 'none'}; give the same"
                 )
         return series
+
+    def _check_frequency(self, series: SeriesSet) -> None:
+        own, given = self.frequency, series.frequency
+        apart = max(map(len, series.items)) > 1
+        if own is None or own.unit == "numbers" or own == given or not apart:
+            return
+        raise InputError(
+            f"the series are {given or 'at irregular times'}, and the model was fitted to series that are {own}; bring them to "
+            "the same times, or fit a model to such"
+        )
 
 
 def read(y: Any, columns: Columns | None) -> SeriesSet:
