@@ -263,6 +263,7 @@ def test_options_that_do_not_fit(rondeau, files: Path, tmp_path: Path, options: 
         (["predict", "REVIEWS", "texts.csv", "--out", "said.txt"], "let it end in .csv, .tsv, .jsonl or .ndjson"),
         (["predict", "REVIEWS", "texts.csv", "--out", "nowhere/said.csv"], "lies in a folder that is not there"),
         (["predict", "REVIEWS", "texts.csv", "--out", "texts.csv"], "is the file that is read"),
+        (["predict", "REVIEWS", "./texts.csv", "--out", "texts.csv", "--overwrite"], "is the file that is read"),
         (["predict", "REVIEWS", "texts.csv", "--out", "wide.csv"], "exists already; choose another file, or add --overwrite"),
         (["evaluate", "REVIEWS", "unseen.csv"], "class 'odd' was never seen in training"),
         (["sample", "REVIEWS"], "holds a 'sequence classifier', but what is asked for needs a 'language model'"),

@@ -285,3 +285,13 @@ def test_what_is_held_back_has_no_part_in_the_vocabulary() -> None:
     model = SequenceClassifier(**{**SMALL, "epochs": 1}, tokens="words").fit(texts, [0, 1] * 300)
     known = set(model.form_.vocabulary.tokens)
     assert sum(text.split()[0] in known for text in texts) <= 540
+
+
+def test_a_fit_that_fails_leaves_what_was_fitted_before() -> None:
+    X, y = slopes()
+    model = SequenceClassifier(**SMALL).fit(X, y)
+    said = model.predict(X)
+    with pytest.raises(InputError, match="pooling"):
+        model.set_params(pooling="nonsense").fit(X, np.where(y == "up", "left", "right"))
+    model.set_params(pooling="mean max")
+    np.testing.assert_array_equal(model.predict(X), said)

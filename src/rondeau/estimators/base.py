@@ -11,6 +11,7 @@ A subclass has, beside what `Learner` says,
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -69,8 +70,8 @@ class SequenceEstimator(Learner):
 
     # what a subclass says
 
-    def _task(self, data: Sequences, split: Split, seed: int, going_on: bool) -> Task[Any, Any]:
-        raise NotImplementedError(f"{type(self).__name__} says what it learns in _task")
+    @abstractmethod
+    def _task(self, data: Sequences, split: Split, seed: int, going_on: bool) -> Task[Any, Any]: ...
 
     def _unit(self, data: Sequences) -> str:
         """What the tokens of texts are."""

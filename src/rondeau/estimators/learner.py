@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -42,7 +44,7 @@ TOLD = ("step", "epoch", "loss", "error", "held_out", "accuracy", "exact")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Learner(BaseEstimator):
+class Learner(BaseEstimator, ABC):
     """The parameters of learning; see `SequenceClassifier`."""
 
     epochs: int | str = "auto"
@@ -79,11 +81,23 @@ class Learner(BaseEstimator):
             InputError: a parameter is out of range, or the sequences are not sound.
         """
         seed = seed_of(self.random_state)
-        with own_randomness(seed, self.device):
+        with self._as_it_was_if_it_fails(), own_randomness(seed, self.device):
             training = self.begin(X, y, sample_weight, seed=seed)
             training.run(*([OnRow(_teller())] if self.verbose else []))
         return self.finish(training)
 
+    @contextmanager
+    def _as_it_was_if_it_fails(self) -> Iterator[None]:
+        """Takes back what a `fit` has set that fails, so that classes or scales never stand beside an older network."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    @abstractmethod
     def begin(self, X: Any, y: Any = None, sample_weight: Any = None, *, seed: int) -> Training:
         """The training that `fit` runs, with everything set that does not come of it. PyTorch's random numbers must begin with
         ``seed``.
@@ -91,10 +105,9 @@ class Learner(BaseEstimator):
         Raises:
             InputError: as for `fit`.
         """
-        raise NotImplementedError(f"{type(self).__name__} makes its training in begin")
 
-    def _network(self) -> nn.Module:
-        raise NotImplementedError(f"{type(self).__name__} makes its network in _network")
+    @abstractmethod
+    def _network(self) -> nn.Module: ...
 
     def finish(self: Own, training: Training) -> Own:
         """Takes what a training has learned that `begin` made; the estimator itself."""
@@ -115,7 +128,7 @@ class Learner(BaseEstimator):
             InputError: as for `fit`.
         """
         seed = seed_of(self.random_state)
-        with own_randomness(seed, self.device):
+        with self._as_it_was_if_it_fails(), own_randomness(seed, self.device):
             training = self.begin(X, y, sample_weight, seed=seed)
             run = keep(training, folder, saving.kind(self.kind), texts=self.texts(), overwrite=overwrite)
             run.fit(_teller() if self.verbose else None)

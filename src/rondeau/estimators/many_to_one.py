@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,12 +34,12 @@ class ManyToOneEstimator(SequenceEstimator):
     frame: int | str = "auto"
 
     @property
-    def _criterion(self) -> Loss:
-        raise NotImplementedError(f"{type(self).__name__} says its loss in _criterion")
+    @abstractmethod
+    def _criterion(self) -> Loss: ...
 
+    @abstractmethod
     def _targets(self, data: Sequences, going_on: bool) -> Tensor:
         """What is to be said of each sequence, as its loss measures it."""
-        raise NotImplementedError(f"{type(self).__name__} says its targets in _targets")
 
     def _importance(self, data: Sequences) -> np.ndarray:
         """How much each sequence counts (sequences,)."""
